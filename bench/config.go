@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -40,37 +39,38 @@ const (
 )
 
 func parseFlags(arguments []string, usage io.Writer) (config, error) {
-	c := config{arguments: arguments}
+	c := config{
+		sizes: []int{10_000, 1_000_000, 10_000_000}, workers: []int{1, 8, mainWorkers, 128}, duration: 2500 * time.Millisecond, rounds: 3,
+		arguments: arguments,
+	}
+	err := c.parse(usage)
+	if err == nil && c.quick {
+		c.sizes, c.workers, c.duration, c.rounds = []int{10_000}, []int{mainWorkers}, 500*time.Millisecond, 1
+		err = c.parse(usage) // what is given counts all the same
+	}
+	if err != nil {
+		return c, err
+	}
+	return c, c.check()
+}
+
+func (c *config) parse(usage io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(usage)
 	flags.BoolVar(&c.quick, "quick", false, "a first look, in under two minutes: 10000 sessions, 32 workers, a round of 500ms")
 	flags.BoolVar(&c.render, "render", false, "write the report again, from the results of the last run beside it")
 	flags.Func("sizes", "numbers of `sessions`, separated by commas (default 10000,1000000,10000000)", numbers(&c.sizes))
 	flags.Func("concurrency", "numbers of `workers`, separated by commas (default 1,8,32,128)", numbers(&c.workers))
-	flags.DurationVar(&c.duration, "duration", 0, "how long a round of an operation is measured (default 2.5s)")
-	flags.IntVar(&c.rounds, "rounds", 0, "rounds at 32 workers and of the sizes (default 3)")
+	flags.DurationVar(&c.duration, "duration", c.duration, "how long a round of an operation is measured")
+	flags.IntVar(&c.rounds, "rounds", c.rounds, "rounds at 32 workers and of the sizes")
 	flags.StringVar(&c.out, "out", "../docs/performance.md", "where the report goes; pictures and results go into the folder of the same name beside it")
 	flags.StringVar(&c.dir, "dir", "/var/tmp", "`folder` below which the database is made, on the disk to measure")
 	flags.BoolVar(&c.hugePages, "huge-pages", false, "have PostgreSQL use huge pages, as its manual advises: sysctl vm.nr_hugepages has to reserve enough before")
-	if err := flags.Parse(arguments); err != nil {
-		return c, err
+	err := flags.Parse(c.arguments)
+	if err == nil && flags.NArg() > 0 {
+		err = fmt.Errorf("%q is no flag", flags.Arg(0))
 	}
-	if flags.NArg() > 0 {
-		return c, fmt.Errorf("%q is no flag", flags.Arg(0))
-	}
-	sizes, workers, duration, rounds := []int{10_000, 1_000_000, 10_000_000}, []int{1, 8, 32, 128}, 2500*time.Millisecond, 3
-	if c.quick {
-		sizes, workers, duration, rounds = sizes[:1], []int{mainWorkers}, 500*time.Millisecond, 1
-	}
-	if len(c.sizes) > 0 {
-		sizes = c.sizes
-	}
-	if len(c.workers) > 0 {
-		workers = c.workers
-	}
-	c.sizes, c.workers = sizes, workers
-	c.duration, c.rounds = cmp.Or(c.duration, duration), cmp.Or(c.rounds, rounds)
-	return c, c.check()
+	return err
 }
 
 // numbers reads a flag whose numbers are at least 1. They are kept in ascending order, each once.

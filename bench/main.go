@@ -14,8 +14,8 @@
 //   - The limit of an operation is its own statement, captured from the packages and sent again by a bare loop.
 //   - A single operation that fails, or a refresh that is answered with anything but a new pair, ends the run.
 //
-// The files of this folder: what is run when (bench.go, stage_*.go), the operations (operation.go) through each layer
-// (layers.go), what they are run on (rig.go, tokens.go), and how they are measured (measure.go). It needs Linux.
+// The files of this folder: what is run when (bench.go, stage_*.go), the operations through each layer (operations.go),
+// what they are run on (rig.go), and how they are measured (measure.go). It needs Linux.
 package main
 
 import (

@@ -46,7 +46,8 @@ func (u usage) minus(v usage) usage {
 
 // usage reads all counters, of a server as well if there is one.
 func (b *bench) usage(ctx context.Context, server int) usage {
-	u := usage{client: machine.Own(), database: machine.CPU(b.cluster.Postmaster), wal: b.cluster.WAL(ctx), ids: b.cluster.TransactionIDs(ctx)}
+	u := usage{client: machine.Own(), database: machine.CPU(b.cluster.Postmaster)}
+	u.wal, u.ids = b.cluster.Written(ctx)
 	if server != 0 {
 		u.server = machine.CPU(server)
 	}

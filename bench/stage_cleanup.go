@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -114,28 +113,18 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 	beside := &b.results.CleanupBeside
 	beside.Without = b.open(ctx, o, "cleanup", window, perSecond, perSecond/capacity)
 
-	var over atomic.Bool
-	prepare := o.prepare
-	o.prepare = func(ctx context.Context, n need) call {
-		do := prepare(ctx, n)
-		return func(ctx context.Context, worker int) {
-			if over.Load() {
-				must.Do(load.ErrUsedUp)
-			}
-			do(ctx, worker)
-		}
-	}
+	meanwhile, end := context.WithCancelCause(ctx)
 	stop := func() {}
 	defer func() { stop() }()
 	window.Duration = time.Hour
 	window.Begin = func() {
 		stop = must.Beside(ctx, func(ctx context.Context) {
-			defer over.Store(true)
+			defer end(load.ErrUsedUp)
 			b.runCleanUp(ctx, r, beside, expired)
 		})
 	}
-	beside.With = b.open(ctx, o, "cleanup", window, perSecond, perSecond/capacity)
-	if !over.Load() {
+	beside.With = b.open(meanwhile, o, "cleanup", window, perSecond, perSecond/capacity)
+	if meanwhile.Err() == nil {
 		must.Do(errors.New("refreshes ended before cleanup did"))
 	}
 }

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"embed"
+	"encoding/json"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -14,13 +18,13 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 	"github.com/latchkey-sessions/latchkey/bench/internal/servers"
-	"github.com/latchkey-sessions/latchkey/bench/rivals"
 )
 
 // besideSCS measures introspection and updates in turn with the middleware of scs, which loads the session of a request
@@ -54,20 +58,58 @@ func (b *bench) besideSCS(ctx context.Context) {
 	}
 }
 
+//go:embed rivals/compas/package.json rivals/compas/package-lock.json rivals/compas/bench.mjs rivals/compas/schema.sql
+var compasFiles embed.FS
+
 // compas measures @compas/store. Without Node or a registry it is left out, and the report says so.
 func (b *bench) compas(ctx context.Context) {
 	var rows []report.Row
-	if err := must.Run(func() {
-		rows = rivals.Compas(ctx, b.cluster.Create(ctx, "compas"), report.Key{
-			Layer: report.Compas, State: report.Steady, Group: report.CompasGroup, Sessions: b.cfg.mainSize(),
-		}, b.cfg.workers, b.cfg.duration, population.Data)
-	}); err != nil {
+	if err := must.Run(func() { rows = b.callCompas(ctx) }); err != nil {
 		must.Do(ctx.Err())
 		missing := fmt.Sprintf("%s: %v", report.Compas, err)
 		b.results.Missing = append(b.results.Missing, missing)
 		b.say("%s", missing)
 	}
 	b.results.Rivals = append(rows, b.results.Rivals...)
+}
+
+// callCompas measures the functions of @compas/store that create, get and refresh a session, in a Node process: each for
+// so long, after a warm-up of a quarter of it, with as many callers and connections as there are workers, and with at
+// least as many sessions. The package is installed from the npm registry. See rivals/README.md.
+func (b *bench) callCompas(ctx context.Context) (rows []report.Row) {
+	const (
+		functions       = 3
+		installPatience = 3 * time.Minute
+		fillPatience    = 5 * time.Minute // to make the sessions, which is not measured
+	)
+	database := must.Get(pgx.ParseConfig(b.cluster.Create(ctx, "compas")))
+	input := must.Get(json.Marshal(map[string]any{
+		"connection": map[string]any{
+			"host": database.Host, "port": database.Port, "user": database.User, "password": database.Password, "database": database.Database, "ssl": false,
+		},
+		"row":     report.Key{Layer: report.Compas, State: report.Steady, Group: report.CompasGroup, Sessions: b.cfg.mainSize()},
+		"workers": b.cfg.workers, "seconds": b.cfg.duration.Seconds(), "data": json.RawMessage(population.Data),
+	}))
+	dir := must.Get(os.MkdirTemp(b.dir, "compas-"))
+	must.Do(os.CopyFS(dir, must.Get(fs.Sub(compasFiles, "rivals/compas"))))
+	run := func(patience time.Duration, name string, args ...string) []byte {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // npm or node
+		cmd.Dir, cmd.Stdin, cmd.WaitDelay = dir, bytes.NewReader(input), time.Second
+		return must.Output(cmd)
+	}
+	run(installPatience, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
+	output := run(time.Duration(functions*len(b.cfg.workers))*b.cfg.duration*5/4+fillPatience, "node", "bench.mjs")
+	for decoder := json.NewDecoder(bytes.NewReader(output)); decoder.More(); {
+		var row report.Row
+		must.Do(decoder.Decode(&row))
+		rows = append(rows, row)
+	}
+	if len(rows) != functions*len(b.cfg.workers) {
+		must.Do(fmt.Errorf("it printed %q", output))
+	}
+	return rows
 }
 
 // limitOperations are what any service with a database and signed tokens has to do: the same request as a refresh, to

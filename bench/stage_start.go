@@ -66,7 +66,7 @@ func (b *bench) populate(ctx context.Context, database string, size int) *rig {
 	began := time.Now()
 	p := population.New(ctx, b.identity, url, size, sample)
 	b.say("%s sessions in %.1f s", report.Thousands(float64(size)), time.Since(began).Seconds())
-	r := &rig{Population: p, service: service.Config{Binary: b.binary, KeysFile: b.keysFile()}}
+	r := &rig{Population: p, binary: b.binary, keysFile: b.keysFile()}
 	r.capture(ctx)
 	b.rigs = append(b.rigs, r)
 	return r

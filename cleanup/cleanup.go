@@ -220,19 +220,3 @@ func (c Config) rules() []Rule {
 	}
 	return append(rules, Rule{Superfluous, c.Retention})
 }
-
-// Run removes everything that is due, and returns what it did, even with an
-// error: what was removed stays removed, and the next run continues.
-func Run(ctx context.Context, store Store, cfg Config) (Summary, error) {
-	cfg, err := cfg.withDefaults()
-	if err != nil {
-		return Summary{}, err
-	}
-	r := run{cfg: cfg, store: store, pace: firstBatch, start: time.Now(), summary: Summary{DryRun: cfg.DryRun}}
-	err = r.all(ctx)
-	r.summary.Duration = time.Since(r.start)
-	if err != nil {
-		return r.summary, fmt.Errorf("cleanup: %w", err)
-	}
-	return r.summary, nil
-}

@@ -3,6 +3,7 @@ package cleanup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,6 +13,22 @@ import (
 // index keeps the entries of what was just removed, and each search must skip
 // them: so there are fewer searches than batches.
 const lookAhead = 20
+
+// Run removes everything that is due, and returns what it did, even with an
+// error: what was removed stays removed, and the next run continues.
+func Run(ctx context.Context, store Store, cfg Config) (Summary, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return Summary{}, err
+	}
+	r := run{cfg: cfg, store: store, pace: firstBatch, start: time.Now(), summary: Summary{DryRun: cfg.DryRun}}
+	err = r.all(ctx)
+	r.summary.Duration = time.Since(r.start)
+	if err != nil {
+		return r.summary, fmt.Errorf("cleanup: %w", err)
+	}
+	return r.summary, nil
+}
 
 // run is a run in progress.
 type run struct {

@@ -42,20 +42,6 @@ type answer struct {
 	body   []byte
 }
 
-// ask makes the call and reads JSON from the response.
-func ask[T any](ctx context.Context, c *Client, call call) (T, http.Header, error) {
-	var document T
-	a, err := c.send(ctx, call)
-	if err != nil {
-		return document, nil, err
-	}
-	if err := json.Unmarshal(a.body, &document); err != nil {
-		// The error of encoding/json may quote the response, and with it a token.
-		return *new(T), nil, fmt.Errorf("%s: the response is not one of this operation", call.operation)
-	}
-	return document, a.header, nil
-}
-
 // once makes the call a single time.
 func (c *Client) once(ctx context.Context, call call, body []byte) (answer, error) {
 	bounded, cancel := context.WithTimeout(ctx, c.timeout+call.wait)

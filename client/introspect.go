@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 )
@@ -27,20 +26,4 @@ func (c *Client) IntrospectToken(ctx context.Context, request IntrospectionReque
 		operation: "introspectToken", method: http.MethodPost, path: "/oauth2/introspect", form: form, again: request.Proof == "",
 	})
 	return introspection, err
-}
-
-// Audience is the intended audience of a token: a string or a list (RFC 7519 §4.1.3).
-type Audience []string
-
-// UnmarshalJSON reads either form.
-func (a *Audience) UnmarshalJSON(text []byte) error {
-	var one string
-	if json.Unmarshal(text, &one) == nil {
-		*a = Audience{one}
-		return nil
-	}
-	var several []string
-	err := json.Unmarshal(text, &several)
-	*a = several
-	return err
 }

@@ -20,65 +20,86 @@ import (
 // to one that refers to it, directly or through others. See docs/architecture.md.
 func TestFilesReferOneWay(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"sessionstore", "internal/refresh", "internal/compas", "internal/groupcommit", "internal/canonical"} {
-		t.Run(name, func(t *testing.T) {
+	packages, exports := listPackages(t)
+	if len(packages) < 50 {
+		t.Fatalf("only %d packages were found", len(packages))
+	}
+	for _, p := range packages {
+		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
-			refersTo := references(t, filepath.Join("..", name))
-			if len(refersTo) == 0 && name == "sessionstore" {
+			refersTo := references(t, p, exports)
+			if p.name == "sessionstore" && len(refersTo["refresh.go"]) == 0 {
 				t.Fatal("no references were found")
 			}
-			for len(refersTo) > 0 {
-				isBottom := func(file string) bool { return len(refersTo[file]) == 0 }
-				bottom := slices.Collect(maps.Keys(refersTo))
-				if bottom = slices.DeleteFunc(bottom, func(file string) bool { return !isBottom(file) }); len(bottom) == 0 {
-					t.Fatalf("these files refer to each other, or to files that do: %v", refersTo)
-				}
-				for _, file := range bottom {
-					delete(refersTo, file)
-					for _, to := range refersTo {
-						delete(to, file)
-					}
-				}
+			if circle := withoutEnds(refersTo); len(circle) > 0 {
+				t.Errorf("these files refer to each other, or to files that do: %v", circle)
 			}
 		})
 	}
 }
 
-// references are those between the files of the package in a folder, with what they refer to.
-func references(t *testing.T, folder string) map[string]map[string][]string {
+// withoutEnds leaves what refers to each other: it takes away what refers to nothing, or to nothing that is left, until
+// there is no more of it.
+func withoutEnds(refersTo map[string]map[string][]string) map[string]map[string][]string {
+	for {
+		ends := slices.DeleteFunc(slices.Collect(maps.Keys(refersTo)), func(file string) bool { return len(refersTo[file]) > 0 })
+		if len(ends) == 0 {
+			return refersTo
+		}
+		for _, file := range ends {
+			delete(refersTo, file)
+			for _, to := range refersTo {
+				delete(to, file)
+			}
+		}
+	}
+}
+
+// goPackage is a package of this module.
+type goPackage struct {
+	name, folder string
+	files        []string // but for tests, and for those of other systems
+}
+
+// listPackages returns the module's packages, and the files with what each imported package exports.
+func listPackages(t *testing.T) (own []goPackage, exports map[string]string) {
 	t.Helper()
-	list := exec.CommandContext(t.Context(), "go", "list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", ".")
-	list.Dir = folder
+	const format = `{{.ImportPath}}|{{.Export}}|{{if .Module}}{{if .Module.Main}}{{.Module.Path}}{{end}}{{end}}|{{.Dir}}|{{join .GoFiles " "}}`
+	list := exec.CommandContext(t.Context(), "go", "list", "-export", "-deps", "-f", format, "./...")
+	list.Dir = ".."
 	out, err := list.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	exports := map[string]string{}
+	exports = map[string]string{}
 	for line := range strings.Lines(string(out)) {
-		path, export, _ := strings.Cut(strings.TrimSpace(line), " ")
+		field := strings.Split(strings.TrimSpace(line), "|")
+		path, export, module, folder, files := field[0], field[1], field[2], field[3], strings.Fields(field[4])
 		exports[path] = export
+		if module != "" {
+			own = append(own, goPackage{strings.TrimPrefix(path, module+"/"), folder, files})
+		}
 	}
+	return own, exports
+}
+
+// references are those between the files of a package, with what they refer to.
+func references(t *testing.T, p goPackage, exports map[string]string) map[string]map[string][]string {
+	t.Helper()
 	set := token.NewFileSet()
 	var files []*ast.File
-	names, err := filepath.Glob(filepath.Join(folder, "*.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	refersTo := map[string]map[string][]string{}
-	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(set, name, nil, parser.SkipObjectResolution)
+	for _, name := range p.files {
+		file, err := parser.ParseFile(set, filepath.Join(p.folder, name), nil, parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
 		}
 		files = append(files, file)
-		refersTo[filepath.Base(name)] = map[string][]string{}
+		refersTo[name] = map[string][]string{}
 	}
 	imports := importer.ForCompiler(set, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 	info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
-	own, err := (&types.Config{Importer: imports}).Check(folder, set, files, info)
+	own, err := (&types.Config{Importer: imports}).Check(p.name, set, files, info)
 	if err != nil {
 		t.Fatal(err)
 	}

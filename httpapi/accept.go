@@ -8,6 +8,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/dpop"
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -39,12 +40,48 @@ func (s *Server) accepted(next func(http.ResponseWriter, *http.Request, tokens.C
 	}
 }
 
+// bearer answers for the session of the request's access token.
+func (s *Server) bearer(next func(http.ResponseWriter, *http.Request, sessionstore.Session) error) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		session, _, err := s.strict(w, r, nil)
+		if err != nil {
+			return err
+		}
+		return next(w, r, session)
+	}
+}
+
 func (s *Server) accept(ctx context.Context, token string) (tokens.Claims, error) {
 	if s.cfg.Verifier != nil && !s.store.TakesFromCompas(token) {
 		return s.cfg.Verifier.Verify(ctx, token)
 	}
 	_, claims, err := s.store.Get(ctx, token)
 	return claims, err
+}
+
+// strict returns the session of the request's access token. check, if set, is
+// called before the use of the token is recorded.
+func (s *Server) strict(w http.ResponseWriter, r *http.Request, check func(tokens.Claims) error) (sessionstore.Session, tokens.Claims, error) {
+	scheme, token, err := accessToken(r)
+	if err != nil {
+		return sessionstore.Session{}, tokens.Claims{}, err
+	}
+	confirmed, err := s.countBearer(w, r, scheme, token)
+	if err != nil {
+		return sessionstore.Session{}, tokens.Claims{}, err
+	}
+	session, claims, err := s.store.GetWith(r.Context(), token, sessionstore.GetOptions{Check: func(claims tokens.Claims) error {
+		if !confirmed {
+			if err := s.confirm(w, r, scheme, token, claims); err != nil {
+				return err
+			}
+		}
+		if check != nil {
+			return check(claims)
+		}
+		return nil
+	}})
+	return session, claims, refusedToken(err)
 }
 
 func accessToken(r *http.Request) (scheme, token string, err error) {

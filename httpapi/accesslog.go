@@ -5,15 +5,10 @@ import (
 	"net/http"
 	"slices"
 	"time"
-
-	"github.com/go-chi/chi/v5"
 )
 
-// methods are those that a log line may contain: any other is caller-chosen text.
-var methods = []string{
-	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut,
-	http.MethodPatch, http.MethodDelete, http.MethodOptions,
-}
+// livenessPath is on both listeners: a load balancer reaches only the public one.
+const livenessPath = "/livez"
 
 // probes are routes that monitoring calls constantly.
 var probes = []string{livenessPath, "/readyz", "/metrics"}
@@ -82,19 +77,4 @@ func describeProblem(attrs []slog.Attr, info *requestInfo) []slog.Attr {
 		attrs = append(attrs, slog.Any("error", info.problem.cause))
 	}
 	return attrs
-}
-
-func methodOf(r *http.Request) string {
-	if slices.Contains(methods, r.Method) {
-		return r.Method
-	}
-	return "other"
-}
-
-// routeOf returns the pattern of the route that answered.
-func routeOf(r *http.Request) string {
-	if pattern := chi.RouteContext(r.Context()).RoutePattern(); pattern != "" {
-		return pattern
-	}
-	return "none"
 }

@@ -9,19 +9,7 @@ import (
 	"slices"
 
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
-	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
-
-// bearer answers for the session of the request's access token.
-func (s *Server) bearer(next func(http.ResponseWriter, *http.Request, sessionstore.Session) error) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		session, _, err := s.strict(w, r, nil)
-		if err != nil {
-			return err
-		}
-		return next(w, r, session)
-	}
-}
 
 // keyed answers for a service key that has the right.
 func (s *Server) keyed(right Right, next handler) handler {
@@ -45,29 +33,29 @@ func (s *Server) keyed(right Right, next handler) handler {
 	}
 }
 
+// permitted answers requests whose key has the right.
+func permitted(right Right, next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := need(r, right); err != nil {
+			return err
+		}
+		return next(w, r)
+	}
+}
+
+// need returns an error if the request's key does not have the right.
+func need(r *http.Request, right Right) error {
+	if mayDo(r, right) {
+		return nil
+	}
+	return &problem{code: codeMissingRight, right: right, detail: `It needs the right "` + string(right) + `".`}
+}
+
+func mayDo(r *http.Request, right Right) bool { return slices.Contains(infoOf(r).rights, right) }
+
 // isRepeated reports whether a header that may occur once occurs more than
 // once: a proxy may have looked at either one.
 func isRepeated(h http.Header, name string) bool { return len(h.Values(name)) > 1 }
-
-type serviceKey struct {
-	name   string
-	digest [sha256.Size]byte
-	rights []Right
-}
-
-func newServiceKey(k ServiceKey) serviceKey {
-	rights := slices.Clone(k.Rights)
-	if k.Rights == nil {
-		rights = unnamedRights()
-	}
-	return serviceKey{k.Name, sha256.Sum256([]byte(k.Secret)), rights}
-}
-
-// note records whose request it is.
-func (k serviceKey) note(r *http.Request) {
-	info := infoOf(r)
-	info.serviceKey, info.rights, info.keyDigest = k.name, k.rights, k.digest
-}
 
 // stillMay reports whether the request's service key is still there, with the right.
 func (s *Server) stillMay(r *http.Request, right Right) bool {
@@ -104,4 +92,20 @@ func (s *Server) serviceKey(secret string) (key serviceKey, known bool) {
 		}
 	}
 	return key, known
+}
+
+// Key returns the service key with the secret, if there is one.
+func (s *Server) Key(secret string) (KeyInfo, bool) {
+	key, known := s.serviceKey(secret)
+	return key.info(), known
+}
+
+// KeyNamed returns the service key with the name, if there is one.
+func (s *Server) KeyNamed(name string) (KeyInfo, bool) {
+	keys := *s.serviceKeys.Load()
+	i := slices.IndexFunc(keys, func(k serviceKey) bool { return k.name == name })
+	if i < 0 {
+		return KeyInfo{}, false
+	}
+	return keys[i].info(), true
 }

@@ -10,40 +10,11 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 )
-
-// readJSON returns the body of a request if its media type is that of JSON and it has no more
-// than limit bytes.
-func readJSON(r *http.Request, limit int64) ([]byte, error) {
-	if err := checkBody(r.Header, jsonType); err != nil {
-		return nil, err
-	}
-	room := min(max(r.ContentLength, 0), usualBodyBytes) + 1 // so that the end is seen without more of it
-	body, err := readAll(r.Body, make([]byte, 0, room), limit)
-	return body, refusedBody(err)
-}
-
-// readFormText returns the body of a request if its media type is that of a form, as a string
-// of which there is no other copy.
-func readFormText(r *http.Request) (string, error) {
-	if err := checkBody(r.Header, formType); err != nil {
-		return "", err
-	}
-	room, _ := bodyRooms.Get().(*[]byte)
-	defer bodyRooms.Put(room)
-	body, err := readAll(r.Body, (*room)[:0], maxFormBytes)
-	if err != nil {
-		return "", refusedBody(err)
-	}
-	return string(body), nil
-}
 
 // usualBodyBytes is the length up to which room for a body is allocated at the start. A caller that
 // announces more must send it first.
 const usualBodyBytes = 4 << 10
-
-var bodyRooms = sync.Pool{New: func() any { return new(make([]byte, 0, usualBodyBytes)) }}
 
 // readAll is [io.ReadAll] into room, of which more is made where it is needed. It takes no more
 // than limit bytes, whatever was announced: [http.MaxBytesReader] would be one allocation more.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
-	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -77,31 +76,6 @@ func (s *Server) check(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", noStore)
 	w.WriteHeader(http.StatusOK)
 	return nil
-}
-
-// strict returns the session of the request's access token. check, if set, is
-// called before the use of the token is recorded.
-func (s *Server) strict(w http.ResponseWriter, r *http.Request, check func(tokens.Claims) error) (sessionstore.Session, tokens.Claims, error) {
-	scheme, token, err := accessToken(r)
-	if err != nil {
-		return sessionstore.Session{}, tokens.Claims{}, err
-	}
-	confirmed, err := s.countBearer(w, r, scheme, token)
-	if err != nil {
-		return sessionstore.Session{}, tokens.Claims{}, err
-	}
-	session, claims, err := s.store.GetWith(r.Context(), token, sessionstore.GetOptions{Check: func(claims tokens.Claims) error {
-		if !confirmed {
-			if err := s.confirm(w, r, scheme, token, claims); err != nil {
-				return err
-			}
-		}
-		if check != nil {
-			return check(claims)
-		}
-		return nil
-	}})
-	return session, claims, refusedToken(err)
 }
 
 // requirements are what a gateway requires of a token in addition to its validity.

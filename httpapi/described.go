@@ -8,18 +8,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// newClient is what a creation says about the client.
-type newClient struct {
-	Label     described `json:"label"`
-	UserAgent described `json:"user_agent"`
-	IP        described `json:"ip"`
-}
-
-// described is a description of a client. It decides nothing, so it is never a
-// reason to refuse: null, which frameworks write for unknown values, is as good as
-// none.
-type described string
-
 // decodeDescribed is [decodeJSON] for a body with a member "client".
 func decodeDescribed[T any](r *http.Request, limit int64) (T, error) {
 	body, err := readJSON(r, limit)

@@ -1,45 +1,12 @@
 package httpapi
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"net/http"
 	"net/url"
 
 	"github.com/go-json-experiment/json"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
 )
-
-// cacheSeconds is how long a copy of a public document may be used. A new
-// signing key must be published for longer than this before it signs: see
-// keystore.DefaultPublishAhead.
-const cacheSeconds = "300"
-
-// cacheable is a document that stays the same while the server runs.
-type cacheable struct {
-	mediaType string
-	body      []byte
-	etag      string
-}
-
-func newCacheable(mediaType string, body []byte) cacheable {
-	digest := sha256.Sum256(body)
-	return cacheable{mediaType, body, etagOf(base64.RawURLEncoding.EncodeToString(digest[:16]))}
-}
-
-func (c cacheable) serve(w http.ResponseWriter, r *http.Request) error {
-	const cacheControl = "public, max-age=" + cacheSeconds
-	h := w.Header()
-	h.Set("Cache-Control", cacheControl)
-	h.Set("ETag", c.etag)
-	if ifNoneMatch(r, c.etag) {
-		w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	writeBody(w, http.StatusOK, c.mediaType, cacheControl, c.body)
-	return nil
-}
 
 // metadata is RFC 8414 §2, for a server that only refreshes and revokes: what it
 // leaves out is about endpoints that do not exist, or are not public. Its list
@@ -75,16 +42,6 @@ func metadataPaths(issuer string) []string {
 		return paths
 	}
 	return append(paths, metadataPath+path, openIDPath+path, path+openIDPath)
-}
-
-// ssfPaths are, likewise, where receivers look for the metadata of the Shared Signals
-// Framework.
-func ssfPaths(issuer string) []string {
-	path := issuerPath(issuer)
-	if path == "" {
-		return []string{ssfPath}
-	}
-	return []string{ssfPath, ssfPath + path}
 }
 
 // issuerPath is the issuer's path as chi routes it.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -85,6 +86,16 @@ func (s *secondsLeft) IsZero() bool { return *s == never }
 func documentOf(s sessionstore.Session) sessionDocument {
 	d := foundDocumentOf(s)
 	d.Data, d.Checksum, d.Claims = jsontext.Value(s.Data), s.Checksum, jsontext.Value(s.Claims)
+	return d
+}
+
+// shownTo is the session as the request's key may see it. The version goes with the
+// data: if few values are possible, it reveals which one it is.
+func shownTo(r *http.Request, s sessionstore.Session) sessionDocument {
+	d := documentOf(s)
+	if !mayDo(r, RightReadData) {
+		d.Data, d.Checksum = nil, ""
+	}
 	return d
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 )
 
 const (
@@ -39,6 +40,23 @@ func readForm(r *http.Request) (formFields, error) {
 	}
 	return fields, nil
 }
+
+// readFormText returns the body of a request if its media type is that of a form, as a string
+// of which there is no other copy.
+func readFormText(r *http.Request) (string, error) {
+	if err := checkBody(r.Header, formType); err != nil {
+		return "", err
+	}
+	room, _ := bodyRooms.Get().(*[]byte)
+	defer bodyRooms.Put(room)
+	body, err := readAll(r.Body, (*room)[:0], maxFormBytes)
+	if err != nil {
+		return "", refusedBody(err)
+	}
+	return string(body), nil
+}
+
+var bodyRooms = sync.Pool{New: func() any { return new(make([]byte, 0, usualBodyBytes)) }}
 
 var errSemicolon = errors.New("a semicolon between fields")
 

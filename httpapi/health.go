@@ -2,9 +2,6 @@ package httpapi
 
 import "net/http"
 
-// livenessPath is on both listeners: a load balancer reaches only the public one.
-const livenessPath = "/livez"
-
 type health struct {
 	Status string `json:"status"`
 }

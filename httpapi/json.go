@@ -37,6 +37,17 @@ var strict = json.JoinOptions(
 	})),
 )
 
+// readJSON returns the body of a request if its media type is that of JSON and it has no more
+// than limit bytes.
+func readJSON(r *http.Request, limit int64) ([]byte, error) {
+	if err := checkBody(r.Header, jsonType); err != nil {
+		return nil, err
+	}
+	room := min(max(r.ContentLength, 0), usualBodyBytes) + 1 // so that the end is seen without more of it
+	body, err := readAll(r.Body, make([]byte, 0, room), limit)
+	return body, refusedBody(err)
+}
+
 // decodeJSON reads the body into T. An error has a JSON pointer to the member, and
 // never the member's value.
 func decodeJSON[T any](r *http.Request, limit int64) (T, error) {

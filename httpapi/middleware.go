@@ -10,48 +10,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/go-chi/cors"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
 	"github.com/latchkey-sessions/latchkey/internal/clientaddr"
 )
-
-// handler answers a request, or returns the error that [fail] answers with.
-// It returns an error only before it has written anything.
-type handler func(http.ResponseWriter, *http.Request) error
-
-// handle converts a handler to one for net/http. parameters are the query
-// parameters that the route knows.
-func handle(h handler, parameters ...string) http.HandlerFunc {
-	return respond(func(w http.ResponseWriter, r *http.Request) error {
-		if err := checkQuery(r, parameters); err != nil {
-			return err
-		}
-		return h(w, r)
-	})
-}
-
-// lenient converts a handler to one for net/http that ignores query parameters,
-// since standards require that (RFC 6749 §3.2) or clients use them to bypass
-// caches.
-func lenient(h handler) http.HandlerFunc {
-	return respond(func(w http.ResponseWriter, r *http.Request) error {
-		if err := checkForCredentials(r); err != nil {
-			return err
-		}
-		return h(w, r)
-	})
-}
-
-func respond(h handler) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if err := h(w, r); err != nil {
-			fail(w, r, err)
-		}
-	}
-}
 
 // recoverPanics answers for a handler that panicked. If a response was begun, it
 // breaks the connection, so that the truncated response is not taken for the whole.
@@ -167,23 +131,4 @@ func allowOrigins(origins []string) func(http.Handler) http.Handler {
 		ExposedHeaders: []string{dpop.NonceHeader, "ETag", rateHeader, ratePolicyHeader, "Retry-After", "WWW-Authenticate", requestIDHeader},
 		MaxAge:         int((10 * time.Minute).Seconds()),
 	})
-}
-
-func routeNotFound(http.ResponseWriter, *http.Request) error {
-	return &problem{code: codeRouteNotFound}
-}
-
-// methodNotAllowed names the methods that the route allows (RFC 9110 §15.5.6); chi's
-// own answer would too, but not as a problem document.
-func methodNotAllowed(w http.ResponseWriter, r *http.Request) error {
-	routes := chi.RouteContext(r.Context()).Routes
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-		if routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
-			w.Header().Add("Allow", method)
-			if method == http.MethodGet {
-				w.Header().Add("Allow", http.MethodHead)
-			}
-		}
-	}
-	return &problem{code: codeMethodNotAllowed}
 }

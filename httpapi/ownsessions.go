@@ -101,3 +101,13 @@ func (s *Server) endOwnSession(w http.ResponseWriter, r *http.Request, current t
 	}
 	return writeNoContent(w)
 }
+
+// currentSession is the strict check for an access token that was confirmed.
+func (s *Server) currentSession(r *http.Request) (sessionstore.Session, error) {
+	_, token, err := accessToken(r)
+	if err != nil {
+		return sessionstore.Session{}, err
+	}
+	session, _, err := s.store.GetWith(r.Context(), token, sessionstore.GetOptions{Check: func(tokens.Claims) error { return nil }})
+	return session, refusedToken(err)
+}

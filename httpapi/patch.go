@@ -7,11 +7,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// clientPatch is what may be changed in a client's description. null changes nothing.
-type clientPatch struct {
-	Label *described `json:"label"` // null leaves it unchanged
-}
-
 // sessionPatch is the body of a change by a backend.
 type sessionPatch struct {
 	newLifetimes

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
-	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -106,17 +105,6 @@ func refusedProof(err error) error {
 	return err
 }
 
-// statusOf is the status of a problem: at the token endpoint a bad proof makes a
-// bad request (RFC 9449 §5), elsewhere it fails authentication (§7.1).
-func statusOf(r *http.Request, c code) int {
-	if isOAuth(r) && isAboutProof(c) {
-		return http.StatusBadRequest
-	}
-	return kinds[c].status
-}
-
-func isAboutProof(c code) bool { return c == codeInvalidProof || c == codeUseNonce }
-
 // confirmation is the cnf of RFC 7800 §3.1 and RFC 9449 §6.2.
 type confirmation struct {
 	Thumbprint string `json:"jkt"`
@@ -168,14 +156,4 @@ func checkProofFields(fields formFields) error {
 		}
 	}
 	return nil
-}
-
-// currentSession is the strict check for an access token that was confirmed.
-func (s *Server) currentSession(r *http.Request) (sessionstore.Session, error) {
-	_, token, err := accessToken(r)
-	if err != nil {
-		return sessionstore.Session{}, err
-	}
-	session, _, err := s.store.GetWith(r.Context(), token, sessionstore.GetOptions{Check: func(tokens.Claims) error { return nil }})
-	return session, refusedToken(err)
 }

@@ -53,6 +53,15 @@ func writeBody(w http.ResponseWriter, status int, mediaType, cacheControl string
 	_, _ = w.Write(body)
 }
 
+func etagOf(checksum string) string { return `"` + checksum + `"` }
+
+// setETag omits the header if there is no version to show.
+func setETag(h http.Header, checksum string) {
+	if checksum != "" {
+		h.Set("ETag", etagOf(checksum))
+	}
+}
+
 // Values of headers that most answers have. They are shared: what is added to one, as
 // [http.Header.Add] does it, makes another list.
 var (

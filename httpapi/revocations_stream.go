@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -67,33 +66,4 @@ func (s *Server) sendEvent(w http.ResponseWriter, control *http.ResponseControll
 		return err
 	}
 	return control.Flush()
-}
-
-// streams knows which servers have streams, which must end when their server
-// shuts down: it would wait for them.
-type streams struct {
-	mu      sync.Mutex
-	servers map[*http.Server]context.Context
-}
-
-// endWith arranges for cancel to be called when the request's server shuts down,
-// until the returned function is called.
-func (s *streams) endWith(r *http.Request, cancel context.CancelFunc) (forget func() bool) {
-	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
-	if !ok {
-		return func() bool { return false }
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	running, known := s.servers[server] //nolint:contextcheck // the context is the server's
-	if !known {
-		var end context.CancelFunc
-		running, end = context.WithCancel(context.WithoutCancel(r.Context()))
-		server.RegisterOnShutdown(end)
-		if s.servers == nil {
-			s.servers = make(map[*http.Server]context.Context)
-		}
-		s.servers[server] = running
-	}
-	return context.AfterFunc(running, cancel)
 }

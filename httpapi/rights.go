@@ -1,11 +1,6 @@
 package httpapi
 
-import (
-	"net/http"
-	"slices"
-
-	"github.com/latchkey-sessions/latchkey/sessionstore"
-)
+import "slices"
 
 // Right is one thing that a service key allows a backend to do.
 type Right string
@@ -44,34 +39,4 @@ func Rights() []Right {
 // unnamedRights are the rights of a key that names none.
 func unnamedRights() []Right {
 	return slices.DeleteFunc(Rights(), func(right Right) bool { return right == RightOperator })
-}
-
-// permitted answers requests whose key has the right.
-func permitted(right Right, next handler) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		if err := need(r, right); err != nil {
-			return err
-		}
-		return next(w, r)
-	}
-}
-
-// need returns an error if the request's key does not have the right.
-func need(r *http.Request, right Right) error {
-	if mayDo(r, right) {
-		return nil
-	}
-	return &problem{code: codeMissingRight, right: right, detail: `It needs the right "` + string(right) + `".`}
-}
-
-func mayDo(r *http.Request, right Right) bool { return slices.Contains(infoOf(r).rights, right) }
-
-// shownTo is the session as the request's key may see it. The version goes with the
-// data: if few values are possible, it reveals which one it is.
-func shownTo(r *http.Request, s sessionstore.Session) sessionDocument {
-	d := documentOf(s)
-	if !mayDo(r, RightReadData) {
-		d.Data, d.Checksum = nil, ""
-	}
-	return d
 }

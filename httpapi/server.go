@@ -1,20 +1,96 @@
 package httpapi
 
 import (
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"sync/atomic"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
-	"github.com/latchkey-sessions/latchkey/tokens"
+	"github.com/latchkey-sessions/latchkey/verifier"
 )
+
+// Config is the configuration of [New].
+type Config struct {
+	// Issuer is the tokens' iss and the public base URL, which the metadata's
+	// endpoints start with. Required.
+	Issuer string
+	// ClientID is the id by which the store's first client may name itself at the token and
+	// the revocation endpoint, the tokens' client_id. Others use their ids in the store.
+	// Any other name is answered with invalid_client (RFC 6749 §5.2). Empty means that any
+	// name is accepted.
+	ClientID string
+	// ServiceKeys are what the callers of the internal listener present.
+	// At least one is required.
+	ServiceKeys []ServiceKey
+	// Verifier, if set, accepts access tokens where no session data is needed,
+	// and its revocations are passed on at /v1/revocations. Its Run
+	// should be running. Without it every access token costs a database read, and
+	// there is no feed.
+	Verifier *verifier.Verifier
+	// CORSOrigins are the exact origins whose scripts may use the public
+	// listener, such as https://app.example.com. An internationalized name may be
+	// written in Unicode. None means no CORS at all.
+	CORSOrigins []string
+	// DPoPNonce requires each proof of possession to carry a nonce of this server
+	// (RFC 9449 §8), which keeps proofs from being made in advance. A client's
+	// first request is answered with one.
+	DPoPNonce bool
+	// DPoPWindow is how far the iat of a proof without a nonce may lie before the
+	// server's time; it may lie up to a minute after it. A client whose clock is off by
+	// more is asked for a nonce, which replaces the time. Zero means a minute; the
+	// maximum is 10 minutes.
+	DPoPWindow time.Duration
+	// RateLimit is how many requests per minute one client address may send to
+	// the public listener: a burst of that many, and then evenly. Zero means any
+	// number.
+	RateLimit int
+	// SessionRateLimit is how many requests per minute the public listener takes with
+	// tokens of one session, from whatever addresses. A refused client waits for a
+	// minute divided by this, which should be well below the store's grace. Zero
+	// means any number.
+	SessionRateLimit int
+	// HideActedSessions leaves sessions in which someone acts for the subject out of the subject's own list, except for
+	// the one that asks.
+	HideActedSessions bool
+	// TrustedProxies are the networks of the proxies whose X-Forwarded-For is trusted. None means that a client's
+	// address is that of its connection.
+	TrustedProxies []netip.Prefix
+	// RequestTimeout is how long a request may wait for the database; after
+	// that the answer is 503. Zero means 10 s.
+	RequestTimeout time.Duration
+	// ReadTimeout is how long a client may take to send a request. Zero means
+	// 15 s.
+	ReadTimeout time.Duration
+	// IdleTimeout is how long a connection is kept open for another request. It must be
+	// longer than that of the load balancer in front. Zero means 2 min.
+	IdleTimeout time.Duration
+	// ShutdownDelay is how long [Server.Run] still accepts requests once its context has ended, while /readyz answers
+	// 503: load balancers need a moment to notice. Zero means no delay.
+	ShutdownDelay time.Duration
+	// DrainTimeout is how long requests may continue after that. Zero means 15 s.
+	DrainTimeout time.Duration
+	// Logger gets one line for each request. Nil means [slog.Default].
+	Logger *slog.Logger
+	// Metrics answers GET /metrics on the internal listener, without a
+	// key. Nil means that there is no such route.
+	Metrics http.Handler
+	// SharedSignals makes the public listener publish what receivers of Security Event Tokens
+	// need: the metadata of the Shared Signals Framework. Set it if such tokens are sent.
+	SharedSignals bool
+	// DeadEvents, if set, are listed and resent at /v1/events/dead of the internal listener.
+	// Nil means that there are no such routes.
+	DeadEvents DeadEvents
+	// Console returns the handler below /console on the internal listener: the operators'
+	// page, which handles its own sign-in with the server's keys. Nil means that there is
+	// none.
+	Console func(*Server) http.Handler
+	// Observers are notified of each request. None by default.
+	Observers []Observer
+}
 
 // Server serves both listeners.
 type Server struct {
@@ -44,147 +120,4 @@ type Server struct {
 	stopping atomic.Bool
 
 	public, internal http.Handler
-}
-
-// New returns a server for the store. The key ring must be the store's. New
-// sends no query and starts no goroutine.
-func New(store Store, keys *tokens.KeyRing, cfg Config) (*Server, error) {
-	if store == nil || keys == nil {
-		return nil, errors.New("httpapi: a store and a key ring are required")
-	}
-	cfg, err := cfg.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{
-		store: store, cfg: cfg, logger: cfg.Logger, clientIDs: store.ClientIDs(),
-		streamLifetime: streamLifetime, streamPatience: streamPatience,
-	}
-	s.SetKeys(keys)
-	if s.proofs, s.foreignProofs, err = s.newProofs(); err != nil {
-		return nil, err
-	}
-	if s.addressRate, err = newRateLimit[netip.Prefix]("address", cfg.RateLimit, rateMemory); err != nil {
-		return nil, err
-	}
-	if s.sessionRate, err = newRateLimit[uuid.UUID]("session", cfg.SessionRateLimit, rateMemory); err != nil {
-		return nil, err
-	}
-	if err := s.SetServiceKeys(cfg.ServiceKeys); err != nil {
-		return nil, err
-	}
-	if s.metadata, err = newMetadata(cfg.Issuer); err != nil {
-		return nil, err
-	}
-	if s.ssf, err = newSSFMetadata(cfg.Issuer); err != nil {
-		return nil, err
-	}
-	if s.publicIndex, err = newIndex("public"); err != nil {
-		return nil, err
-	}
-	if s.internalIndex, err = newIndex("internal"); err != nil {
-		return nil, err
-	}
-	s.public, s.internal = anywhere{s.publicRoutes()}, anywhere{s.internalRoutes()}
-	return s, nil
-}
-
-// Public returns the handler of the public listener. It may be mounted below a prefix, with
-// http.StripPrefix or chi's Mount, which is then the path of [Config].Issuer. Clients of RFC 8414 look
-// for the metadata at /.well-known/oauth-authorization-server followed by the prefix: pass that path
-// to this handler unchanged. A chi router passes on only the methods that it knows, and a gateway's
-// check may need more.
-func (s *Server) Public() http.Handler { return s.public }
-
-// Internal returns the handler of the internal listener, which may be mounted likewise.
-func (s *Server) Internal() http.Handler { return s.internal }
-
-// publicRoutes are all routes that browsers and apps can reach.
-func (s *Server) publicRoutes() *chi.Mux {
-	r := s.router("public")
-	r.Use(asCheck)
-	if len(s.cfg.CORSOrigins) > 0 {
-		r.Use(allowOrigins(s.cfg.CORSOrigins))
-	}
-	if s.addressRate != nil {
-		r.Use(limitAddresses(s.addressRate))
-	}
-	r.Group(func(r chi.Router) {
-		r.Use(limitTime(s.cfg.RequestTimeout))
-		r.Post("/oauth2/token", lenient(s.refreshTokens))
-		r.Post("/oauth2/revoke", lenient(s.revokeToken))
-		r.Get(checkPath, respond(s.check)) // a query is the gateway's client's
-		r.Get("/v1/me/sessions/current", handle(s.bearer(s.getCurrentSession)))
-		r.Delete("/v1/me/sessions/current", handle(s.accepted(s.endCurrentSession)))
-		r.Get("/v1/me/sessions", handle(s.accepted(s.listOwnSessions), "cursor", "limit"))
-		r.Delete("/v1/me/sessions", handle(s.accepted(s.endOwnSessions), "keep"))
-		r.Patch("/v1/me/sessions/{id}", handle(s.accepted(s.patchOwnSession)))
-		r.Delete("/v1/me/sessions/{id}", handle(s.accepted(s.endOwnSession)))
-		r.Get("/.well-known/jwks.json", lenient(s.getKeys))
-		for _, path := range metadataPaths(s.cfg.Issuer) {
-			r.Get(path, lenient(s.metadata.serve))
-		}
-		for _, path := range ssfPaths(s.cfg.Issuer) {
-			r.Get(path, lenient(s.getSSFMetadata))
-		}
-		r.Get(livenessPath, lenient(s.livez))
-		r.Get(descriptionPath, lenient(serveDescription(publicDescription)))
-		r.Get("/", lenient(s.publicIndex.serve))
-	})
-	return r
-}
-
-// internalRoutes are the routes that only backends and operators can reach.
-func (s *Server) internalRoutes() *chi.Mux {
-	r := s.router("internal")
-	r.Group(func(r chi.Router) {
-		r.Use(limitTime(s.cfg.RequestTimeout))
-		r.Post("/v1/sessions", handle(s.keyed(RightCreate, s.createSession)))
-		r.Get("/v1/sessions", handle(s.keyed(RightRead, s.listSessions), "subject", "ended", "since", "address", "label", "cursor", "limit"))
-		r.Delete("/v1/sessions", handle(s.keyed(RightEnd, s.endSessions), "subject"))
-		r.Get("/v1/sessions/{id}", handle(s.keyed(RightRead, s.getSession)))
-		r.Get("/v1/sessions/{id}/history", handle(s.keyed(RightRead, s.getHistory)))
-		r.Patch("/v1/sessions/{id}", handle(s.keyed(RightCreate, s.patchSession)))
-		r.Put("/v1/sessions/{id}/data", handle(s.keyed(RightWriteData, s.putSessionData)))
-		r.Get("/v1/sessions/{id}/claims", handle(s.keyed(RightRead, s.getSessionClaims)))
-		r.Put("/v1/sessions/{id}/claims", handle(s.keyed(RightCreate, s.putSessionClaims), "supersede"))
-		r.Delete("/v1/sessions/{id}", handle(s.keyed(RightEnd, s.endSession)))
-		r.Post("/oauth2/introspect", lenient(s.introspecting(s.introspectToken)))
-		r.Post("/v1/global-token-revocation", handle(s.keyed(RightEnd, s.revokeGlobally)))
-		r.Get("/v1/events/dead", handle(s.keyed(RightEvents, s.listDeadEvents), "endpoint", "cursor", "limit"))
-		r.Post("/v1/events/dead/resend", handle(s.keyed(RightEvents, s.resendDeadEvents)))
-		r.Get(livenessPath, lenient(s.livez))
-		r.Get("/readyz", lenient(s.readyz))
-		r.Get("/metrics", handle(s.getMetrics))
-		r.Get(descriptionPath, lenient(serveDescription(internalDescription)))
-		r.Get("/", lenient(s.internalIndex.serve))
-		if s.cfg.Console != nil {
-			console := s.cfg.Console(s)
-			r.Handle("/console", console)
-			r.Handle("/console/*", console)
-		}
-	})
-	// It waits, and limits its own time.
-	r.Get("/v1/revocations", handle(s.keyed(RightRevocations, s.getRevocations), "shard", "since", "wait"))
-	return r
-}
-
-// router returns a router with what both listeners share.
-func (s *Server) router(listener string) *chi.Mux {
-	r := chi.NewMux()
-	if len(s.cfg.TrustedProxies) > 0 {
-		r.Use(resolveClient(s.cfg.TrustedProxies), identify(proxiedAddr))
-	} else {
-		r.Use(identify(remoteAddr))
-	}
-	if len(s.cfg.Observers) > 0 {
-		r.Use(observe(listener, s.cfg.Observers))
-	}
-	r.Use(
-		accessLog(s.logger.With(slog.String("listener", listener))),
-		recoverPanics, secure, middleware.GetHead,
-	)
-	r.NotFound(respond(routeNotFound))
-	r.MethodNotAllowed(respond(methodNotAllowed))
-	return r
 }

@@ -10,6 +10,16 @@ import (
 // (§7.2.1).
 const ssfPath = "/.well-known/ssf-configuration"
 
+// ssfPaths are, likewise, where receivers look for the metadata of the Shared Signals
+// Framework.
+func ssfPaths(issuer string) []string {
+	path := issuerPath(issuer)
+	if path == "" {
+		return []string{ssfPath}
+	}
+	return []string{ssfPath, ssfPath + path}
+}
+
 // ssfMetadata is the Shared Signals Framework's (§7.1), for a transmitter that pushes what its
 // operator has configured: it has no endpoint at which receivers manage streams.
 type ssfMetadata struct {

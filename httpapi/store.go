@@ -52,3 +52,27 @@ type Store interface {
 }
 
 var _ Store = (*sessionstore.Store)(nil)
+
+// DeadEvent is a delivery of an event that is not retried automatically.
+type DeadEvent struct {
+	ID        int64     `json:"id"`
+	Endpoint  string    `json:"endpoint"`
+	EventID   uuid.UUID `json:"event_id"`
+	Type      string    `json:"type"`
+	SessionID uuid.UUID `json:"session_id"`
+	At        time.Time `json:"at"`
+	DeadAt    time.Time `json:"dead_at"`
+	Attempts  int       `json:"attempts"`
+	Error     string    `json:"error"`
+}
+
+// DeadEvents are the deliveries of events that are not retried automatically. Errors of its
+// methods are outages.
+type DeadEvents interface {
+	// Dead returns the deliveries to an endpoint, or to all if it is empty, with ids below
+	// before unless that is zero: newest first, at most limit.
+	Dead(ctx context.Context, endpoint string, before int64, most int) ([]DeadEvent, error)
+	// Resend retries the deliveries with one of the ids, or all if these are nil, to the
+	// endpoint, or to all if it is empty. It returns how many.
+	Resend(ctx context.Context, ids []int64, endpoint string) (int64, error)
+}

@@ -3,20 +3,13 @@ package keystore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/tokens"
-)
-
-// Every change of keys holds one lock, so that no decision rests on an outdated state. It does not lock the table:
-// readers never wait.
-const (
-	lockQuery   = `SELECT pg_advisory_xact_lock(hashtextextended('latchkey signing keys', 0))`
-	notifyQuery = `SELECT pg_notify('` + channel + `', '')`
 )
 
 // change runs f with the lock, and has the copies written. Its statements see what was
@@ -29,30 +22,6 @@ func (s *Store) change(ctx context.Context, f func(pgx.Tx) (changed bool, err er
 	}
 	s.sync(ctx)
 	return nil
-}
-
-// changeOwn is change without the copies' writing. If one of them is newer, f changes that.
-func (s *Store) changeOwn(ctx context.Context, copies []keySet, f func(pgx.Tx) (changed bool, err error)) error {
-	return pgx.BeginFunc(ctx, isolation.Pool{Pool: s.pool}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockQuery); err != nil {
-			return err
-		}
-		adopted, err := s.adopt(ctx, tx, copies)
-		if err != nil {
-			return err
-		}
-		changed, err := f(tx)
-		if err != nil || !changed && !adopted {
-			return err
-		}
-		if changed {
-			if _, err := tx.Exec(ctx, bumpQuery); err != nil {
-				return err
-			}
-		}
-		_, err = tx.Exec(ctx, notifyQuery)
-		return err
-	})
 }
 
 const insertQuery = `
@@ -108,6 +77,15 @@ func get(ctx context.Context, tx pgx.Tx, id string) (Key, error) {
 	return key, err
 }
 
+const signingQuery = `
+SELECT "id" FROM "sessionStoreSigningKey" WHERE "signsFrom" <= clock_timestamp() AND "verifiesUntil" IS NULL
+ORDER BY "signsFrom" DESC, "id" DESC LIMIT 1`
+
+// signing returns the id of the signing key, or "".
+func signing(ctx context.Context, tx pgx.Tx) (string, error) {
+	return orNone(tx.QueryRow(ctx, signingQuery))
+}
+
 const publishedQuery = `
 SELECT "id" FROM "sessionStoreSigningKey" WHERE "signsFrom" > clock_timestamp() AND "verifiesUntil" IS NULL
 ORDER BY "signsFrom" LIMIT 1`
@@ -124,35 +102,11 @@ func signNow(ctx context.Context, tx pgx.Tx, id string) error {
 	return err
 }
 
-const sealedQuery = `SELECT "id", "sealed" FROM "sessionStoreSigningKey"`
-
-// unsealed is a private key.
-type unsealed struct {
-	id      string
-	jwk     tokens.Secret
-	current bool // sealed with the current sealing key
-}
-
-// unsealed opens all keys.
-func (s *Store) unsealed(ctx context.Context, tx pgx.Tx) ([]unsealed, error) {
-	rows, err := tx.Query(ctx, sealedQuery)
-	if err != nil {
-		return nil, err
+func orNone(r pgx.Row) (id string, err error) {
+	if err := r.Scan(&id); !isNoRows(err) {
+		return id, err
 	}
-	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (k unsealed, err error) {
-		var sealed string
-		if err := r.Scan(&k.id, &sealed); err != nil {
-			return k, err
-		}
-		k.jwk, k.current, err = s.open(sealed, k.id)
-		return k, err
-	})
+	return "", nil
 }
 
-func (s *Store) open(sealed, id string) (jwk tokens.Secret, current bool, err error) {
-	jwk, current, err = s.cfg.Sealer.Open(sealed, id)
-	if err != nil {
-		return "", false, fmt.Errorf("signing key %q: %w", id, err)
-	}
-	return jwk, current, nil
-}
+func isNoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

@@ -3,85 +3,16 @@ package keystore
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
 // copyTimeout is how long a database with a copy may take.
 const copyTimeout = 2 * time.Second
-
-// Copy is a further database with the same schema, which keeps a copy of the sealed keys.
-type Copy struct {
-	// Name is what the log calls it.
-	Name string
-	Pool *pgxpool.Pool
-}
-
-// keyCopy is a copy, and how it was when it was looked at last.
-type keyCopy struct {
-	Copy
-
-	primary   primary.Watch
-	isFailing bool // guarded by [Store.syncing]
-}
-
-// keySet are all keys of a database, as its rows have them.
-type keySet struct {
-	version int64
-	keys    []storedKey
-}
-
-type storedKey struct {
-	id, algorithm, sealed string
-	createdAt, signsFrom  time.Time
-	verifiesUntil         *time.Time
-}
-
-func (k storedKey) equal(other storedKey) bool {
-	sameEnd := k.verifiesUntil == nil && other.verifiesUntil == nil ||
-		k.verifiesUntil != nil && other.verifiesUntil != nil && k.verifiesUntil.Equal(*other.verifiesUntil)
-	return sameEnd && k.id == other.id && k.algorithm == other.algorithm && k.sealed == other.sealed &&
-		k.createdAt.Equal(other.createdAt) && k.signsFrom.Equal(other.signsFrom)
-}
-
-func (s keySet) equal(other keySet) bool {
-	return s.version == other.version && slices.EqualFunc(s.keys, other.keys, storedKey.equal)
-}
-
-// setQuery has one row without a key where there is none.
-const setQuery = `
-SELECT v."version", k."id", k."algorithm", k."sealed", k."createdAt", k."signsFrom", k."verifiesUntil"
-FROM (SELECT COALESCE(max("version"), 0) AS "version" FROM "sessionStoreSigningKeySet") v
-LEFT JOIN "sessionStoreSigningKey" k ON true
-WHERE ` + primary.Only + ` ORDER BY k."id"`
-
-// querier is a pool, or a transaction.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-}
-
-func readSet(ctx context.Context, db querier) (set keySet, err error) {
-	rows, _ := db.Query(ctx, setQuery) // rows have its error
-	var id, algorithm, sealed *string
-	var createdAt, signsFrom, verifiesUntil *time.Time
-	if _, err := pgx.ForEachRow(rows, []any{&set.version, &id, &algorithm, &sealed, &createdAt, &signsFrom, &verifiesUntil}, func() error {
-		if id != nil {
-			set.keys = append(set.keys, storedKey{*id, *algorithm, *sealed, *createdAt, *signsFrom, verifiesUntil})
-		}
-		return nil
-	}); err != nil {
-		return keySet{}, fmt.Errorf("read the signing keys: %w", err)
-	}
-	return set, nil
-}
 
 // copiesTimeout is how long it may take to find and to read the newest copy, if there are any.
 func (s *Store) copiesTimeout() time.Duration {
@@ -134,34 +65,6 @@ func (s *Store) opens(set keySet) error {
 	return nil
 }
 
-const (
-	bumpQuery = `
-INSERT INTO "sessionStoreSigningKeySet" ("version") VALUES ((extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
-ON CONFLICT ("one") DO UPDATE SET "version" = GREATEST("sessionStoreSigningKeySet"."version" + 1, EXCLUDED."version")`
-
-	setVersionQuery = `
-INSERT INTO "sessionStoreSigningKeySet" ("version") VALUES ($1) ON CONFLICT ("one") DO UPDATE SET "version" = EXCLUDED."version"`
-
-	deleteAllQuery = `DELETE FROM "sessionStoreSigningKey"`
-
-	insertStoredQuery = `
-INSERT INTO "sessionStoreSigningKey" ("id", "algorithm", "sealed", "createdAt", "signsFrom", "verifiesUntil") VALUES ($1, $2, $3, $4, $5, $6)`
-)
-
-// replace makes the rows those of the set. Its caller holds the lock.
-func replace(ctx context.Context, tx pgx.Tx, set keySet) error {
-	if _, err := tx.Exec(ctx, deleteAllQuery); err != nil {
-		return err
-	}
-	for _, k := range set.keys {
-		if _, err := tx.Exec(ctx, insertStoredQuery, k.id, k.algorithm, k.sealed, k.createdAt, k.signsFrom, k.verifiesUntil); err != nil {
-			return err
-		}
-	}
-	_, err := tx.Exec(ctx, setVersionQuery, set.version)
-	return err
-}
-
 // adopt takes over the newest copy, if it is newer than the keys: the database has lost its
 // latest commits, or was restored. A key that was revoked stays so, and one that has signed for sessions in other
 // databases continues to verify.
@@ -182,104 +85,6 @@ func (s *Store) adopt(ctx context.Context, tx pgx.Tx, copies []keySet) (adopted 
 	}
 	s.cfg.Logger.WarnContext(ctx, "the signing keys in the database were older than a copy of them, and were replaced by it", "copy", s.copies[i].Name)
 	return true, nil
-}
-
-var errNotOpened = errors.New("it is newer than the keys, and this sealing key does not open it")
-
-// sync has keys that are older than a copy replaced by it, and then the copies written that
-// differ from the keys. Databases that cannot be reached are updated by a later call.
-func (s *Store) sync(ctx context.Context) {
-	if len(s.copies) == 0 {
-		return
-	}
-	select {
-	case s.syncing <- struct{}{}:
-		defer func() { <-s.syncing }()
-	case <-ctx.Done():
-		return
-	}
-	copies, errs := s.readCopies(ctx)
-	own, err := s.readOwn(ctx, copies)
-	if err != nil || len(own.keys) == 0 {
-		return // the reader of the keys reports it
-	}
-	s.eachCopy(ctx, func(ctx context.Context, i int, c *keyCopy) {
-		switch {
-		case errs[i] != nil:
-		case copies[i].version > own.version: // and it was read before
-			errs[i] = errNotOpened
-		case !copies[i].equal(own):
-			errs[i] = writeCopy(ctx, c, own)
-		}
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return // which says nothing of the copy
-		}
-		switch isFailing := errs[i] != nil; {
-		case isFailing && !c.isFailing:
-			s.cfg.Logger.WarnContext(ctx, "a copy of the signing keys cannot be brought up to date yet", "copy", c.Name, "error", errs[i])
-		case !isFailing && c.isFailing:
-			s.cfg.Logger.InfoContext(ctx, "a copy of the signing keys is up to date again", "copy", c.Name)
-		}
-		c.isFailing = errs[i] != nil
-	})
-}
-
-// readOwn returns the keys, after they were replaced by a copy that is newer.
-func (s *Store) readOwn(ctx context.Context, copies []keySet) (keySet, error) {
-	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
-	defer cancel()
-	own, err := readSet(ctx, s.pool)
-	if err != nil {
-		return keySet{}, err
-	}
-	if _, found := s.newer(own.version, copies); !found {
-		return own, nil
-	}
-	if err := s.changeOwn(ctx, copies, func(pgx.Tx) (bool, error) { return false, nil }); err != nil {
-		return keySet{}, err
-	}
-	return readSet(ctx, s.pool)
-}
-
-// writeCopy replaces a copy, unless it is newer: then another replica has read the keys later.
-func writeCopy(ctx context.Context, c *keyCopy, own keySet) error {
-	return pgx.BeginFunc(ctx, isolation.Pool{Pool: c.Pool}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockQuery); err != nil {
-			return err
-		}
-		now, err := readSet(ctx, tx)
-		if err != nil || now.version > own.version {
-			return err
-		}
-		return replace(ctx, tx, own)
-	})
-}
-
-// loadCopy reads the keys from the newest copy that can be read, while their own database cannot
-// be. An older copy never replaces what is in use already.
-func (s *Store) loadCopy(ctx context.Context) error {
-	copies, errs := s.readCopies(ctx)
-	i, found := s.newer(s.version-1, copies)
-	if !found {
-		return errors.Join(append(errs, ErrNoKeys)...)
-	}
-	ctx, cancel := context.WithTimeout(ctx, copyTimeout)
-	defer cancel()
-	version, rows, err := readRows(ctx, s.copies[i].Pool)
-	if err == nil && version < s.version {
-		err = errors.New("the copy was replaced meanwhile")
-	}
-	if err == nil {
-		err = s.take(ctx, version, rows)
-	}
-	if err != nil {
-		return err
-	}
-	if !s.isCopy {
-		s.cfg.Logger.WarnContext(ctx, "the database with the signing keys does not answer: they are taken from a copy", "copy", s.copies[i].Name)
-		s.isCopy = true
-	}
-	return nil
 }
 
 const lastExpiryQuery = `SELECT max("expiresOn") FROM "sessionStoreToken" WHERE "expiresOn" IS NOT NULL AND ` + primary.Only

@@ -9,11 +9,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
-// Each change is notified on channel.
-const channel = "latchkey_signing_keys"
-
-const pollTimeout = 5 * time.Second
-
 // Run follows the keys until ctx ends; then it returns nil. It reads them when
 // another replica says that they have changed, and every [Config].Poll, since
 // nothing promises that such a notification arrives, and since a published key

@@ -1,9 +1,7 @@
 package keystore
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -38,30 +36,18 @@ type Key struct {
 	VerifiesUntil time.Time
 }
 
+// row is the part of a key that a ring needs.
+type row struct {
+	id, sealed string
+	state      State
+}
+
 // The youngest of those whose time has come signs. An expired key counts as removed.
 const keyColumns = `"id", "algorithm", "createdAt", "signsFrom", "verifiesUntil",
   CASE WHEN "signsFrom" > clock_timestamp() THEN 'published'
     WHEN "id" = (SELECT "id" FROM "sessionStoreSigningKey" WHERE "signsFrom" <= clock_timestamp() AND "verifiesUntil" IS NULL
       ORDER BY "signsFrom" DESC, "id" DESC LIMIT 1) THEN 'signs'
     ELSE 'verifies' END`
-
-const listQuery = `
-SELECT ` + keyColumns + ` FROM "sessionStoreSigningKey"
-WHERE "verifiesUntil" IS NULL OR "verifiesUntil" > clock_timestamp()
-ORDER BY "signsFrom" DESC, "id" DESC`
-
-// List returns the keys, the newest first. It opens none.
-func (s *Store) List(ctx context.Context) ([]Key, error) {
-	rows, err := s.pool.Query(ctx, listQuery)
-	if err != nil {
-		return nil, fmt.Errorf("list the signing keys: %w", err)
-	}
-	keys, err := pgx.CollectRows(rows, scanKey)
-	if err != nil {
-		return nil, fmt.Errorf("list the signing keys: %w", err)
-	}
-	return keys, nil
-}
 
 func scanKey(r pgx.CollectableRow) (Key, error) {
 	var k Key

@@ -25,12 +25,6 @@ const (
 // ErrNoKeys says that no key signs.
 var ErrNoKeys = errors.New("there is no signing key")
 
-// row is the part of a key that a ring needs.
-type row struct {
-	id, sealed string
-	state      State
-}
-
 const loadQuery = `
 SELECT (SELECT COALESCE(max("version"), 0) FROM "sessionStoreSigningKeySet"), k."id", k."state", s."sealed"
 FROM (SELECT ` + keyColumns + ` AS "state" FROM "sessionStoreSigningKey") k
@@ -101,6 +95,33 @@ func (s *Store) load(ctx context.Context, patience time.Duration) error {
 		s.isCopy = false
 	}
 	return s.failed
+}
+
+// loadCopy reads the keys from the newest copy that can be read, while their own database cannot
+// be. An older copy never replaces what is in use already.
+func (s *Store) loadCopy(ctx context.Context) error {
+	copies, errs := s.readCopies(ctx)
+	i, found := s.newer(s.version-1, copies)
+	if !found {
+		return errors.Join(append(errs, ErrNoKeys)...)
+	}
+	ctx, cancel := context.WithTimeout(ctx, copyTimeout)
+	defer cancel()
+	version, rows, err := readRows(ctx, s.copies[i].Pool)
+	if err == nil && version < s.version {
+		err = errors.New("the copy was replaced meanwhile")
+	}
+	if err == nil {
+		err = s.take(ctx, version, rows)
+	}
+	if err != nil {
+		return err
+	}
+	if !s.isCopy {
+		s.cfg.Logger.WarnContext(ctx, "the database with the signing keys does not answer: they are taken from a copy", "copy", s.copies[i].Name)
+		s.isCopy = true
+	}
+	return nil
 }
 
 func readRows(ctx context.Context, pool *pgxpool.Pool) (version int64, rows []row, err error) {

@@ -3,7 +3,6 @@ package keystore
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -103,21 +102,3 @@ func (s *Store) replaceNow(ctx context.Context, tx pgx.Tx, algorithm string) err
 	_, err = s.makeAfter(ctx, tx, algorithm, 0)
 	return err
 }
-
-const signingQuery = `
-SELECT "id" FROM "sessionStoreSigningKey" WHERE "signsFrom" <= clock_timestamp() AND "verifiesUntil" IS NULL
-ORDER BY "signsFrom" DESC, "id" DESC LIMIT 1`
-
-// signing returns the id of the signing key, or "".
-func signing(ctx context.Context, tx pgx.Tx) (string, error) {
-	return orNone(tx.QueryRow(ctx, signingQuery))
-}
-
-func orNone(r pgx.Row) (id string, err error) {
-	if err := r.Scan(&id); !isNoRows(err) {
-		return id, err
-	}
-	return "", nil
-}
-
-func isNoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

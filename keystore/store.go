@@ -23,6 +23,8 @@ const (
 	DefaultPoll         = 10 * time.Second
 )
 
+const pollTimeout = 5 * time.Second
+
 // Config says how keys are kept.
 type Config struct {
 	// Sealer seals the private keys. Required.
@@ -69,6 +71,21 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return c, nil
+}
+
+// Copy is a further database with the same schema, which keeps a copy of the sealed keys.
+type Copy struct {
+	// Name is what the log calls it.
+	Name string
+	Pool *pgxpool.Pool
+}
+
+// keyCopy is a copy, and how it was when it was looked at last.
+type keyCopy struct {
+	Copy
+
+	primary   primary.Watch
+	isFailing bool // guarded by [Store.syncing]
 }
 
 // Store keeps the keys. It is safe for concurrent use.

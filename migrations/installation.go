@@ -11,6 +11,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// RiverSchema is the PostgreSQL schema that the job queue's tables live in, of the first
+// installation in a database: see [QueueSchema]. It is one of their own: an application that
+// embeds Latchkey may run the same queue library itself, and would elect one leader for both.
+const RiverSchema = "latchkey_river"
+
 // ErrSchema says that the search_path does not lead to one installation and its job queue.
 // What to do about it follows. A database may hold several installations, each in a schema.
 var ErrSchema = errors.New("the schema is not clearly that of one installation")

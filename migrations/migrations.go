@@ -36,39 +36,19 @@ package migrations
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
-	"path"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/pressly/goose/v3"
 )
 
-// versionTable is not goose's default, which an application that embeds
-// Latchkey may use for its own migrations.
-const versionTable = "latchkey_migrations"
-
 var (
 	// ErrBehind says that migrations are pending.
 	ErrBehind = errors.New("the database schema is behind this program: run `api migrate`")
-	// ErrPooler says that migrations would run through a pooler, which shares
-	// connections: they need their own, for a lock and for settings.
-	ErrPooler = errors.New("migrations need a connection to PostgreSQL itself, not to a pooler such as PgBouncer")
 	// ErrNewer says that the newest migration in the database is not known here.
 	ErrNewer = errors.New("the database schema was made by a newer program: use that program to downgrade it")
 )
-
-//go:embed *.sql
-var files embed.FS
-
-// Applied is a migration that was just run, or reverted.
-type Applied struct {
-	Version  int64
-	Name     string
-	Duration time.Duration
-}
 
 // Up runs all pending migrations, the job queue's first, and returns those that
 // it ran. Requests continue meanwhile: a step gives up after a fifth of a second
@@ -142,8 +122,4 @@ func Check(ctx context.Context, pool *pgxpool.Pool) error {
 func Newer(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
 	now, err := read(ctx, pool)
 	return now.newer(), err
-}
-
-func fromResult(r *goose.MigrationResult) Applied {
-	return Applied{Version: r.Source.Version, Name: path.Base(r.Source.Path), Duration: r.Duration}
 }

@@ -12,11 +12,6 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-// RiverSchema is the PostgreSQL schema that the job queue's tables live in, of the first
-// installation in a database: see [QueueSchema]. It is one of their own: an application that
-// embeds Latchkey may run the same queue library itself, and would elect one leader for both.
-const RiverSchema = "latchkey_river"
-
 // riverLock is any number that nothing else in the database locks. All installations in a
 // database share it, because they decide one after the other which queue is whose.
 const riverLock = 7_205_759_403_792_794

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 	"time"
 
@@ -14,6 +15,17 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
+
+// ErrPooler says that migrations would run through a pooler, which shares
+// connections: they need their own, for a lock and for settings.
+var ErrPooler = errors.New("migrations need a connection to PostgreSQL itself, not to a pooler such as PgBouncer")
+
+// Applied is a migration that was just run, or reverted.
+type Applied struct {
+	Version  int64
+	Name     string
+	Duration time.Duration
+}
 
 const (
 	// lockTimeout limits the wait for a lock on a table: a change to it waits for
@@ -126,4 +138,8 @@ func provide(ctx context.Context, pool *pgxpool.Pool, use func(*goose.Provider) 
 		}
 		return use(provider)
 	})
+}
+
+func fromResult(r *goose.MigrationResult) Applied {
+	return Applied{Version: r.Source.Version, Name: path.Base(r.Source.Path), Duration: r.Duration}
 }

@@ -29,7 +29,3 @@ func (s *Session[T]) late(ctx context.Context) bool {
 	_, _, err := s.manager.store.GetWith(ctx, string(s.pair.AccessToken), sessionstore.GetOptions{Unconfirmed: true})
 	return err != nil
 }
-
-func (m *Manager[T]) handOver(pair sessionstore.TokenPair) func(http.Header) {
-	return func(header http.Header) { m.cfg.Transport.Write(header, pair) }
-}

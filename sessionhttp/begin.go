@@ -1,9 +1,7 @@
 package sessionhttp
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"net/http"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -68,37 +66,6 @@ func (m *Manager[T]) Create(ctx context.Context, data T, params sessionstore.Cre
 	}
 	params.Data = encoded
 	return m.create(ctx, params)
-}
-
-// create makes a session for the manager's client and cookies.
-func (m *Manager[T]) create(ctx context.Context, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
-	return m.store.Create(ctx, m.own(params))
-}
-
-// own makes the session this manager's, unless the caller says otherwise.
-func (m *Manager[T]) own(params sessionstore.CreateParams) sessionstore.CreateParams {
-	params.ClientID = cmp.Or(params.ClientID, m.cfg.ClientID)
-	params.Cookie = cmp.Or(params.Cookie, m.cookie)
-	return params
-}
-
-// isOthers reports whether a session belongs to another manager, by its client or its cookie.
-func (m *Manager[T]) isOthers(clientID, cookie string) bool {
-	return m.cfg.ClientID != "" && clientID != m.cfg.ClientID ||
-		m.cookie != "" && cookie != "" && cookie != m.cookie
-}
-
-// present returns the session that the request has, whether or not the request comes through
-// the middleware, or nil. If its data does not decode, only the id is usable: to end it.
-func (m *Manager[T]) present(w http.ResponseWriter, r *http.Request) (*Session[T], error) {
-	if s := m.From(r.Context()); s != nil {
-		return s, nil
-	}
-	s, err := m.load(w, r)
-	if s != nil || errors.Is(err, ErrNoToken) || errors.Is(err, ErrMalformed) || IsInvalidToken(err) {
-		return s, nil
-	}
-	return nil, err
 }
 
 // unanswered returns nil while the response can still hand over tokens.

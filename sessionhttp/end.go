@@ -2,7 +2,6 @@ package sessionhttp
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
 	"github.com/google/uuid"
@@ -56,12 +55,5 @@ func (s *Session[T]) end(ctx context.Context, cause sessionstore.Cause) error {
 	}
 	s.giveUp()
 	s.phase.Store(ended)
-	return nil
-}
-
-func (m *Manager[T]) end(ctx context.Context, id uuid.UUID, cause sessionstore.Cause) error {
-	if err := m.store.Invalidate(ctx, id, cause); !errors.Is(err, sessionstore.ErrNotFound) {
-		return err
-	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package sessionhttp
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,6 +10,20 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
+
+var (
+	// ErrDiscarded says that a change came too late: the request has failed, and none of its
+	// changes are stored.
+	ErrDiscarded = errors.New("the request has failed: its changes are not stored")
+	// ErrBusy says that another change to the session takes too long. A function passed
+	// to Update that itself calls Update or Save gets it.
+	ErrBusy = errors.New("another change of the session has not ended")
+	// ErrBegun says that the response has begun: it can no longer hand tokens to the client.
+	ErrBegun = errors.New("the response has begun: a session begins, or is renewed, before that")
+)
+
+// ErrFormToken says that an unsafe request has no form token of its session.
+var ErrFormToken = errors.New("a request without the form's token")
 
 // Error is the default answer to an error of the middleware: 401 with the
 // challenge of RFC 6750 §3 for a missing or invalid token, 403 for a request that comes
@@ -34,18 +47,6 @@ func Error(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusServiceUnavailable
 	}
 	authorization.Refuse(w, r, err, IsInvalidToken(err), status)
-}
-
-// logFault logs a request that could not be served through no fault of its client, unless the
-// client has left.
-func (m *Manager[T]) logFault(ctx context.Context, err error) {
-	_, isLogged := errors.AsType[*DataError](err)
-	isClients := dpop.ErrorCode(err) != "" || IsInvalidToken(err) ||
-		errors.Is(err, ErrNoToken) || errors.Is(err, ErrMalformed) || errors.Is(err, ErrCrossSite)
-	if isClients || isLogged || errors.Is(ctx.Err(), context.Canceled) {
-		return
-	}
-	m.cfg.Logger.ErrorContext(ctx, "a session could not be loaded", "error", err.Error())
 }
 
 // notProven turns an error of package dpop into one that says that the token is

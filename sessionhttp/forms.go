@@ -7,12 +7,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"errors"
 	"net/http"
 )
-
-// ErrFormToken says that an unsafe request has no form token of its session.
-var ErrFormToken = errors.New("a request without the form's token")
 
 // FormField is the form field, and FormHeader the header, that carries a form's token.
 const (

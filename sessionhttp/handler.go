@@ -2,7 +2,10 @@ package sessionhttp
 
 import (
 	"context"
+	"errors"
 	"net/http"
+
+	"github.com/latchkey-sessions/latchkey/dpop"
 )
 
 // Handler wraps next: it serves requests with valid tokens. Invalid tokens stay in a browser's
@@ -64,4 +67,16 @@ func (m *Manager[T]) serve(w http.ResponseWriter, r *http.Request, session *Sess
 	next.ServeHTTP(out, r)
 	out.start(http.StatusOK)
 	served = true
+}
+
+// logFault logs a request that could not be served through no fault of its client, unless the
+// client has left.
+func (m *Manager[T]) logFault(ctx context.Context, err error) {
+	_, isLogged := errors.AsType[*DataError](err)
+	isClients := dpop.ErrorCode(err) != "" || IsInvalidToken(err) ||
+		errors.Is(err, ErrNoToken) || errors.Is(err, ErrMalformed) || errors.Is(err, ErrCrossSite)
+	if isClients || isLogged || errors.Is(ctx.Err(), context.Canceled) {
+		return
+	}
+	m.cfg.Logger.ErrorContext(ctx, "a session could not be loaded", "error", err.Error())
 }

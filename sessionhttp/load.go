@@ -28,6 +28,19 @@ func (m *Manager[T]) find(w http.ResponseWriter, r *http.Request) (*Session[T], 
 	return nil, err
 }
 
+// present returns the session that the request has, whether or not the request comes through
+// the middleware, or nil. If its data does not decode, only the id is usable: to end it.
+func (m *Manager[T]) present(w http.ResponseWriter, r *http.Request) (*Session[T], error) {
+	if s := m.From(r.Context()); s != nil {
+		return s, nil
+	}
+	s, err := m.load(w, r)
+	if s != nil || errors.Is(err, ErrNoToken) || errors.Is(err, ErrMalformed) || IsInvalidToken(err) {
+		return s, nil
+	}
+	return nil, err
+}
+
 // load returns the session of the request's tokens, after a refresh if they need one and the
 // transport has the refresh token. An error may come with a session, of which
 // only the data is missing.
@@ -100,14 +113,6 @@ func (m *Manager[T]) expires(claims tokens.Claims) bool {
 	return claims.ExpiresAt.Sub(m.now()) < min(early, claims.ExpiresAt.Sub(claims.IssuedAt)/10)
 }
 
-// now returns the time of the store's clock, if it has one, or else this machine's.
-func (m *Manager[T]) now() time.Time {
-	if clock, has := m.store.(interface{ Now() time.Time }); has {
-		return clock.Now()
-	}
-	return time.Now()
-}
-
 // replaceable reports whether a refresh may help: not if the session has ended.
 func replaceable(err error) bool {
 	return errors.Is(err, tokens.ErrInvalid) || errors.Is(err, sessionstore.ErrSuperseded)
@@ -129,9 +134,4 @@ func (m *Manager[T]) strangers(err error) bool {
 	}
 	return errors.Is(err, ErrNoToken) ||
 		m.cfg.Transport.Ambient() && (IsInvalidToken(err) || errors.Is(err, ErrMalformed))
-}
-
-// describe is the default of [Config.Client].
-func describe(r *http.Request) sessionstore.Client {
-	return sessionstore.Client{UserAgent: r.UserAgent()}
 }

@@ -2,7 +2,6 @@ package sessionhttp
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -11,17 +10,6 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
-)
-
-var (
-	// ErrDiscarded says that a change came too late: the request has failed, and none of its
-	// changes are stored.
-	ErrDiscarded = errors.New("the request has failed: its changes are not stored")
-	// ErrBusy says that another change to the session takes too long. A function passed
-	// to Update that itself calls Update or Save gets it.
-	ErrBusy = errors.New("another change of the session has not ended")
-	// ErrBegun says that the response has begun: it can no longer hand tokens to the client.
-	ErrBegun = errors.New("the response has begun: a session begins, or is renewed, before that")
 )
 
 // Session is the session of a request. Its methods may be called by several
@@ -89,6 +77,16 @@ func (s *Session[T]) becomes(info sessionstore.Session, pair sessionstore.TokenP
 	}
 }
 
+// contextKey is a manager's own: two of one type have two sessions in one request.
+type contextKey struct{ manager any }
+
+// From returns the session that this manager's [Manager.Handler] put into the context,
+// or nil.
+func (m *Manager[T]) From(ctx context.Context) *Session[T] {
+	s, _ := ctx.Value(contextKey{m}).(*Session[T])
+	return s
+}
+
 // Read returns a copy of the data, with all changes. The copy is the caller's.
 func (s *Session[T]) Read() T {
 	value, err := s.current.Load().read()
@@ -98,63 +96,13 @@ func (s *Session[T]) Read() T {
 	return value
 }
 
-// Update changes the data. Before the response begins, it returns at once, and the
-// changes are stored right before the first byte; after that, it returns when they are
-// stored. If f fails or panics, nothing has changed, and the error is f's.
-//
-// Should another request have changed the data meanwhile, f is called again, with what is
-// stored: several times if necessary, and by whichever goroutine begins the response. So f
-// should depend only on the data it is given and on values that do not change, and it must
-// not call Update or Save. A handler whose response reports what is stored must call
-// [Session.Save] before [Session.Read].
-//
-// Errors from storing are those of [sessionstore.Store.Update], which leave the stored session unchanged; [ErrConflict]
-// only if every attempt within [Config].SaveTimeout met others' changes. That time is the only limit: the end of ctx,
-// which may be the request's, stops nothing.
-//
-// [ErrConflict]: sessionstore.ErrConflict
-func (s *Session[T]) Update(ctx context.Context, f func(*T) error) error {
-	ctx, cancel := s.manager.saving(ctx)
-	defer cancel()
-	if err := s.take(ctx); err != nil {
-		return err
-	}
-	defer s.release()
-	if err := s.refusal(); err != nil {
-		return err
-	}
-	now := s.current.Load()
-	next, err := now.change(f)
-	if err != nil || next == now {
-		return err
-	}
-	if err := s.refusal(); err != nil { // f may have taken a while
-		return err
-	}
-	s.current.Store(next)
-	s.changes = append(s.changes, f)
-	if s.phase.Load() == waiting {
-		return nil
-	}
-	return s.save(ctx)
-}
-
-// Save stores the changes that wait for the response to begin. If it fails, they are given up,
-// and the session is as it was stored. The end of ctx does not stop it.
-func (s *Session[T]) Save(ctx context.Context) error {
-	ctx, cancel := s.manager.saving(ctx)
-	defer cancel()
-	if err := s.take(ctx); err != nil {
-		return err
-	}
-	defer s.release()
-	if len(s.changes) == 0 {
-		return nil
-	}
-	if err := s.refusal(); err != nil {
-		return err
-	}
-	return s.save(ctx)
+// Claims returns the session's own claims in the request's access token, by
+// the json tags of C's fields. A name must be spelled as the member is; members that C does
+// not have are ignored, and fields without a member are zero.
+func Claims[C, T any](s *Session[T]) (C, error) {
+	var own C
+	err := s.Claims.Decode(&own)
+	return own, err
 }
 
 // refusal is the error of a change that can no longer be stored.
@@ -183,11 +131,6 @@ func (s *Session[T]) AccessToken() tokens.Secret {
 		return *access
 	}
 	return ""
-}
-
-// saving is the context for work that must not depend on the request's end.
-func (m *Manager[T]) saving(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), m.cfg.SaveTimeout)
 }
 
 // take waits for its turn to change the session.

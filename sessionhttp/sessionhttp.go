@@ -3,6 +3,7 @@ package sessionhttp
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -110,12 +111,49 @@ func New[T any](store Store, cfg Config) *Manager[T] {
 	return &Manager[T]{store: store, cfg: cfg, cookie: cookie}
 }
 
-// contextKey is a manager's own: two of one type have two sessions in one request.
-type contextKey struct{ manager any }
+// describe is the default of [Config.Client].
+func describe(r *http.Request) sessionstore.Client {
+	return sessionstore.Client{UserAgent: r.UserAgent()}
+}
 
-// From returns the session that this manager's [Manager.Handler] put into the context,
-// or nil.
-func (m *Manager[T]) From(ctx context.Context) *Session[T] {
-	s, _ := ctx.Value(contextKey{m}).(*Session[T])
-	return s
+// now returns the time of the store's clock, if it has one, or else this machine's.
+func (m *Manager[T]) now() time.Time {
+	if clock, has := m.store.(interface{ Now() time.Time }); has {
+		return clock.Now()
+	}
+	return time.Now()
+}
+
+// create makes a session for the manager's client and cookies.
+func (m *Manager[T]) create(ctx context.Context, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
+	return m.store.Create(ctx, m.own(params))
+}
+
+// own makes the session this manager's, unless the caller says otherwise.
+func (m *Manager[T]) own(params sessionstore.CreateParams) sessionstore.CreateParams {
+	params.ClientID = cmp.Or(params.ClientID, m.cfg.ClientID)
+	params.Cookie = cmp.Or(params.Cookie, m.cookie)
+	return params
+}
+
+// isOthers reports whether a session belongs to another manager, by its client or its cookie.
+func (m *Manager[T]) isOthers(clientID, cookie string) bool {
+	return m.cfg.ClientID != "" && clientID != m.cfg.ClientID ||
+		m.cookie != "" && cookie != "" && cookie != m.cookie
+}
+
+func (m *Manager[T]) end(ctx context.Context, id uuid.UUID, cause sessionstore.Cause) error {
+	if err := m.store.Invalidate(ctx, id, cause); !errors.Is(err, sessionstore.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+// saving is the context for work that must not depend on the request's end.
+func (m *Manager[T]) saving(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), m.cfg.SaveTimeout)
+}
+
+func (m *Manager[T]) handOver(pair sessionstore.TokenPair) func(http.Header) {
+	return func(header http.Header) { m.cfg.Transport.Write(header, pair) }
 }

@@ -1,14 +1,44 @@
 package sessiontest
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/latchkey-sessions/latchkey/sessionhttp"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
+
+// check is a part of the suite.
+type check struct {
+	name string
+	does func(k kit)
+}
+
+// kit is what a check uses.
+type kit struct {
+	T
+
+	store   sessionhttp.Store
+	grace   time.Duration
+	limit   int
+	advance func(time.Duration)
+
+	keysOfSubject bool
+}
+
+func newKit(t T, h Harness) kit {
+	k := kit{T: t, store: h.Store, grace: h.Grace, limit: h.LateRetryLimit, advance: h.Advance, keysOfSubject: h.KeysOfSubject}
+	k.grace = cmp.Or(k.grace, sessionstore.DefaultGrace)
+	k.limit = cmp.Or(k.limit, sessionstore.DefaultLateRetryLimit)
+	if k.advance == nil {
+		k.advance = time.Sleep
+	}
+	return k
+}
 
 // In graces, as docs/refresh.md has them: from when on a pair is no longer fresh, and from
 // when on a use of its successor counts.

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/rsa"
 	"errors"
 	"fmt"
@@ -119,4 +120,19 @@ func splitHMAC(key any) (private, public any, err error) {
 		return nil, nil, fmt.Errorf("the secret has %d bytes, it must have %d or more", len(k), minHMACBytes)
 	}
 	return k, k, nil
+}
+
+func generateEd25519() (any, error) {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	return private, err
+}
+
+func generateP256() (any, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
+
+func generateRSA() (any, error) { return rsa.GenerateKey(rand.Reader, minRSABits) }
+
+func generateHMAC() (any, error) {
+	secret := make([]byte, minHMACBytes)
+	_, err := rand.Read(secret)
+	return secret, err
 }

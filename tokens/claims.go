@@ -1,12 +1,15 @@
 package tokens
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 )
@@ -67,6 +70,32 @@ var generationPrefix = map[Type]byte{AccessToken: 'a', RefreshToken: 'r'}
 func (c Claims) ID() string {
 	id := make([]byte, 0, len("00000000-0000-0000-0000-000000000000.r")+20)
 	return string(appendID(id, c))
+}
+
+// Scope is the scope among a session's own claims (RFC 6749 §3.3);
+// empty for none.
+func (c Claims) Scope() string {
+	// Most have none, and then nothing is decoded: the form has only one spelling of a name.
+	if !strings.Contains(c.Custom, `"scope":`) {
+		return ""
+	}
+	var own struct {
+		Scope string `json:"scope"`
+	}
+	if c.Decode(&own) != nil {
+		return ""
+	}
+	return own.Scope
+}
+
+// Decode puts the session's own claims into v, a pointer, by its fields' json tags. A
+// name must be spelled as the member is. Members that v has no field for are ignored.
+func (c Claims) Decode(v any) error {
+	text := cmp.Or(c.Custom, "{}")
+	if err := json.Unmarshal([]byte(text), v); err != nil {
+		return fmt.Errorf("tokens: decode the session's own claims: %w", err)
+	}
+	return nil
 }
 
 func appendID(b []byte, c Claims) []byte {
@@ -165,8 +194,12 @@ func appendClaims(b, common []byte, c Claims) []byte {
 	return append(b, '}')
 }
 
-func appendString(b []byte, s string) []byte {
-	// Its only error is invalid UTF-8, which it has already replaced.
-	quoted, _ := jsontext.AppendQuote(b, s)
-	return quoted
+// thumbprintChars is the length of a SHA-256 digest in base64url.
+const thumbprintChars = 43
+
+// IsThumbprint reports whether s has the form of a key's SHA-256 thumbprint
+// (RFC 7638, RFC 9449 §6.1): 32 bytes in base64url without padding.
+func IsThumbprint(s string) bool {
+	_, err := decodeSegment(s)
+	return err == nil && len(s) == thumbprintChars
 }

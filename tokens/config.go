@@ -7,11 +7,6 @@ import (
 	"time"
 )
 
-// MaxTokenBytes is the length above which a token is refused before any of it is parsed. The
-// longest token that this package signs is shorter, even with the longest configuration, subject
-// and claims allowed, so no token is too long to sign.
-const MaxTokenBytes = 12 << 10
-
 const (
 	defaultLeeway = 5 * time.Second
 	maxLeeway     = time.Minute

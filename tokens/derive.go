@@ -4,36 +4,9 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 )
-
-// thumbprintChars is the length of a SHA-256 digest in base64url.
-const thumbprintChars = 43
-
-// IsThumbprint reports whether s has the form of a key's SHA-256 thumbprint
-// (RFC 7638, RFC 9449 §6.1): 32 bytes in base64url without padding.
-func IsThumbprint(s string) bool {
-	_, err := decodeSegment(s)
-	return err == nil && len(s) == thumbprintChars
-}
-
-// DerivedSecrets derives a secret of 32 bytes (RFC 5869) from each key with a private part; the signing
-// key's comes first, as it is the first key with one. The same keys give the same secrets, which reveal
-// nothing about the keys, nor about a secret with another purpose.
-func (r *KeyRing) DerivedSecrets(purpose string) ([][]byte, error) {
-	var secrets [][]byte
-	for _, k := range r.keys {
-		if k.private == nil {
-			continue
-		}
-		secret, err := derive(k.private, "latchkey derived "+purpose)
-		if err != nil {
-			return nil, err
-		}
-		secrets = append(secrets, secret)
-	}
-	return secrets, nil
-}
 
 func derive(private any, info string) ([]byte, error) {
 	secret, isSecret := private.([]byte)
@@ -44,4 +17,24 @@ func derive(private any, info string) ([]byte, error) {
 		}
 	}
 	return hkdf.Key(sha256.New, secret, nil, info, sha256.Size)
+}
+
+// refreshSecret derives the key of refresh tokens from a private key (RFC 5869):
+// one key file serves both purposes, and neither key reveals the other.
+func refreshSecret(private any) ([]byte, error) {
+	return derive(private, "latchkey refresh tokens")
+}
+
+// fingerprintBytes is enough to distinguish keys, and too little to reveal anything.
+const fingerprintBytes = 8
+
+// Fingerprint returns a value that distinguishes a secret from others.
+func (s Secret) Fingerprint() (string, error) { return fingerprint([]byte(s)) }
+
+func fingerprint(private any) (string, error) {
+	derived, err := derive(private, "latchkey fingerprint")
+	if err != nil {
+		return "", fmt.Errorf("make a fingerprint: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(derived[:fingerprintBytes]), nil
 }

@@ -3,7 +3,14 @@ package tokens
 import (
 	"errors"
 	"fmt"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
+
+// MaxTokenBytes is the length above which a token is refused before any of it is parsed. The
+// longest token that this package signs is shorter, even with the longest configuration, subject
+// and claims allowed, so no token is too long to sign.
+const MaxTokenBytes = 12 << 10
 
 var (
 	// ErrInvalid says that a token does not verify. It is the parent of every
@@ -43,3 +50,22 @@ var (
 	// errNoSuchKey is an [ErrUnknownKey] that a newer ring may resolve.
 	errNoSuchKey = fmt.Errorf("%w: none has its header", ErrUnknownKey)
 )
+
+// CustomError says what is wrong with claims, and what is allowed. It contains
+// none of their values.
+type CustomError struct {
+	// Pointer is the JSON pointer of the member; empty for the claims as a whole.
+	Pointer string
+	Problem string
+}
+
+func (e *CustomError) Error() string {
+	if e.Pointer == "" {
+		return e.Problem
+	}
+	return e.Pointer + ": " + e.Problem
+}
+
+func customError(pointer jsontext.Pointer, format string, args ...any) error {
+	return &CustomError{Pointer: string(pointer), Problem: fmt.Sprintf(format, args...)}
+}

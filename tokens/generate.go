@@ -1,11 +1,6 @@
 package tokens
 
 import (
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -72,19 +67,4 @@ func joinKey(jwks, jwk Secret, join func([]json.RawMessage, json.RawMessage) []j
 		return "", err
 	}
 	return Secret(append(out, '\n')), nil
-}
-
-func generateEd25519() (any, error) {
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	return private, err
-}
-
-func generateP256() (any, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
-
-func generateRSA() (any, error) { return rsa.GenerateKey(rand.Reader, minRSABits) }
-
-func generateHMAC() (any, error) {
-	secret := make([]byte, minHMACBytes)
-	_, err := rand.Read(secret)
-	return secret, err
 }

@@ -145,3 +145,39 @@ func (r *KeyRing) Keys() []KeyInfo {
 	}
 	return infos
 }
+
+// DerivedSecrets derives a secret of 32 bytes (RFC 5869) from each key with a private part; the signing
+// key's comes first, as it is the first key with one. The same keys give the same secrets, which reveal
+// nothing about the keys, nor about a secret with another purpose.
+func (r *KeyRing) DerivedSecrets(purpose string) ([][]byte, error) {
+	var secrets [][]byte
+	for _, k := range r.keys {
+		if k.private == nil {
+			continue
+		}
+		secret, err := derive(k.private, "latchkey derived "+purpose)
+		if err != nil {
+			return nil, err
+		}
+		secrets = append(secrets, secret)
+	}
+	return secrets, nil
+}
+
+// Fingerprints returns, by the ids of the keys that can sign, a value that
+// distinguishes each from any other key with the same id. It is derived as the secret
+// of refresh tokens is, and reveals nothing about either.
+func (r *KeyRing) Fingerprints() (map[string]string, error) {
+	fingerprints := make(map[string]string, len(r.keys))
+	for _, k := range r.keys {
+		if k.private == nil {
+			continue
+		}
+		text, err := fingerprint(k.private)
+		if err != nil {
+			return nil, err
+		}
+		fingerprints[k.id] = text
+	}
+	return fingerprints, nil
+}

@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"encoding/base64"
-	"errors"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -80,15 +79,6 @@ func headerOf(keyID string, typ Type, algorithm string) string {
 	return base64.RawURLEncoding.EncodeToString(append(header, '}'))
 }
 
-// decodeSegment accepts only one spelling: without Strict, and with the
-// line breaks that Go's decoder skips, there would be others.
-func decodeSegment(s string) ([]byte, error) {
-	if strings.ContainsAny(s, "\r\n") {
-		return nil, errors.New("line break")
-	}
-	return base64.RawURLEncoding.Strict().DecodeString(s)
-}
-
 // isHeader reports whether a key that the ring does not have could have written the
 // header. It decides only whether the ring is updated, and what the
 // refusal is called.
@@ -112,9 +102,3 @@ func isHeader(segment string) bool {
 // refreshMethod signs refresh tokens. Only their issuer verifies them, so a MAC
 // does what a signature would, in a hundredth of the time.
 var refreshMethod = jwt.SigningMethodHS256
-
-// refreshSecret derives the key of refresh tokens from a private key (RFC 5869):
-// one key file serves both purposes, and neither key reveals the other.
-func refreshSecret(private any) ([]byte, error) {
-	return derive(private, "latchkey refresh tokens")
-}

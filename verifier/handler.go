@@ -2,7 +2,6 @@ package verifier
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -81,13 +80,4 @@ func notProven(err error) error {
 		return fmt.Errorf("%w: %w", tokens.ErrInvalid, err)
 	}
 	return unavailable(err)
-}
-
-// Error is the default response to a refused request: 401 with the challenge of RFC
-// 6750 §3 for a missing or invalid token, or of RFC 9470 §3 if its user must
-// authenticate again; 503 if the token could not be checked, or 499 if the client has
-// hung up meanwhile. No response says more than that about a token.
-func Error(w http.ResponseWriter, r *http.Request, err error) {
-	isInvalid := errors.Is(err, tokens.ErrInvalid) || errors.Is(err, ErrRevoked)
-	authorization.Refuse(w, r, err, isInvalid, http.StatusServiceUnavailable)
 }

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -36,10 +35,7 @@ type RemoteConfig struct {
 // if necessary, about a token.
 type remote struct {
 	*keys
-	internal   string
-	serviceKey tokens.Secret
-	client     *http.Client
-	shards     *shards // the verifier's
+	*remoteFeed
 }
 
 // NewRemote returns a verifier for programs that do not have the service's
@@ -63,9 +59,9 @@ func NewRemote(where RemoteConfig, cfg Config) (*Verifier, error) {
 		// Requests carry a service key or decide which keys to trust: they must not be redirected.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	r := &remote{internal: strings.TrimSuffix(where.Internal, "/"), serviceKey: where.ServiceKey, client: client}
+	service := &remoteService{internal: strings.TrimSuffix(where.Internal, "/"), serviceKey: where.ServiceKey, client: client}
 	if cfg.Strict == nil {
-		cfg.Strict = r.introspect
+		cfg.Strict = service.introspect
 	}
 	cfg.Shards = nil // the service says which it has
 	cfg, err := cfg.withDefaults()
@@ -74,9 +70,11 @@ func NewRemote(where RemoteConfig, cfg Config) (*Verifier, error) {
 	}
 	clock := &databaseClock{now: cfg.Now, logger: cfg.Logger}
 	where.Tokens.Now = clock.or(where.Tokens.Now)
-	if r.keys, err = newKeys(where.Keys, where.Tokens, client); err != nil {
+	keys, err := newKeys(where.Keys, where.Tokens, client)
+	if err != nil {
 		return nil, err
 	}
+	r := &remote{keys, &remoteFeed{remoteService: service}}
 	v := newVerifier(r, r, cfg, clock)
 	r.shards = v.shards
 	return v, nil
@@ -97,12 +95,13 @@ func (r *remote) Follow(ctx context.Context, set *Set) error {
 	defer all.Wait()
 	all.Go(func() { r.followKeys(ctx, set) })
 	all.Go(func() { r.followRevocations(ctx, set, feedPath) })
-	return r.shards.follow(ctx, func(shard int) Source { return remoteShard{r, shard} })
+	return r.shards.follow(ctx, func(shard int) Source { return remoteShard{r.remoteFeed, shard} })
 }
 
 // remoteShard is the feed of a shard other than the first.
 type remoteShard struct {
-	*remote
+	*remoteFeed
+
 	shard int
 }
 
@@ -110,34 +109,4 @@ type remoteShard struct {
 func (r remoteShard) Follow(ctx context.Context, set *Set) error {
 	r.followRevocations(ctx, set, feedPath+"?shard="+strconv.Itoa(r.shard))
 	return nil
-}
-
-// request is one to the internal listener.
-func (r *remote) request(ctx context.Context, method, path string, form url.Values) (*http.Request, error) {
-	q, err := http.NewRequestWithContext(ctx, method, r.internal+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		return nil, err
-	}
-	q.Header.Set("Authorization", "Bearer "+string(r.serviceKey))
-	if form != nil {
-		q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	return q, nil
-}
-
-// statusError is a response with an unexpected status. Its body is not repeated.
-func statusError(answer *http.Response) error {
-	return fmt.Errorf("%s: status %d", answer.Request.URL.Path, answer.StatusCode)
-}
-
-// pause waits, and returns false if ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

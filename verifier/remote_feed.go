@@ -31,6 +31,13 @@ var (
 	errFeedLate   = errors.New("the feed's proofs arrive too late")
 )
 
+// remoteFeed is the service's feed of revocations, one for each shard.
+type remoteFeed struct {
+	*remoteService
+
+	shards *shards // the verifier's
+}
+
 // feedEvent is an event as sent.
 type feedEvent struct {
 	Cursor   string `json:"cursor"`
@@ -56,7 +63,7 @@ type feedEvent struct {
 }
 
 // followRevocations follows the feed, and reconnects when it ends.
-func (r *remote) followRevocations(ctx context.Context, set *Set, path string) {
+func (r *remoteFeed) followRevocations(ctx context.Context, set *Set, path string) {
 	cursor, wait := "", minFeedPause
 	for ctx.Err() == nil {
 		before := cursor
@@ -77,7 +84,7 @@ func (r *remote) followRevocations(ctx context.Context, set *Set, path string) {
 }
 
 // stream follows the feed until it breaks, and keeps the cursor.
-func (r *remote) stream(ctx context.Context, set *Set, path string, cursor *string) error {
+func (r *remoteFeed) stream(ctx context.Context, set *Set, path string, cursor *string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	patience := max(2*set.Bound(), minFeedPatience)

@@ -10,12 +10,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// maxAnswerBytes limits what is read of a response about one token or of
-// keys. Introspection also returns the session's data.
-const maxAnswerBytes = 4 << 20
-
 // introspect asks the service about a token (RFC 7662).
-func (r *remote) introspect(ctx context.Context, token string, _ tokens.Claims) error {
+func (r *remoteService) introspect(ctx context.Context, token string, _ tokens.Claims) error {
 	q, err := r.request(ctx, http.MethodPost, "/oauth2/introspect", url.Values{"token": {token}})
 	if err != nil {
 		return err

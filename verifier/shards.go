@@ -2,13 +2,8 @@ package verifier
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 )
@@ -23,11 +18,7 @@ type shards struct {
 	changed chan struct{} // changed is closed when the sets change
 }
 
-func newShards(bound time.Duration, cfg Config) *shards {
-	return &shards{changed: make(chan struct{}), fresh: func() *Set {
-		return newSet(bound, &databaseClock{now: cfg.Now, logger: cfg.Logger})
-	}}
-}
+func newShards(fresh func() *Set) *shards { return &shards{fresh: fresh, changed: make(chan struct{})} }
 
 // all are the sets by their shards. The map must not be changed.
 func (s *shards) all() map[int]*Set {
@@ -112,50 +103,4 @@ func (s *shards) follow(ctx context.Context, source func(shard int) Source) erro
 			return nil
 		}
 	}
-}
-
-// of returns the set of a session's shard; nil for an unknown shard.
-func (v *Verifier) of(session uuid.UUID) *Set {
-	if shard := sessionid.Shard(session); shard != 0 {
-		return v.shards.all()[shard]
-	}
-	return v.set
-}
-
-// sets returns the sets of all shards, the first one's first.
-func (v *Verifier) sets() []*Set {
-	sets, further := []*Set{v.set}, v.shards.all()
-	for _, number := range slices.Sorted(maps.Keys(further)) {
-		sets = append(sets, further[number])
-	}
-	return sets
-}
-
-// Shards returns the numbers of all shards whose revocations are followed, except the first,
-// which has the number 0. There are none if all sessions are in one database.
-func (v *Verifier) Shards() []int { return slices.Sorted(maps.Keys(v.shards.all())) }
-
-// ShardAge is [Verifier.Age] for the sessions of one shard.
-func (v *Verifier) ShardAge(shard int) (time.Duration, bool) {
-	set := v.set
-	if shard != 0 {
-		set = v.shards.all()[shard]
-	}
-	if set == nil {
-		return 0, false
-	}
-	return set.Age(), true
-}
-
-// ShardFeed is [Verifier.Feed] for one shard, and false for one that is not followed.
-func (v *Verifier) ShardFeed(shard int) (*Feed, bool) {
-	if shard == 0 {
-		return v.Feed(), true
-	}
-	set := v.shards.all()[shard]
-	if set == nil {
-		return nil, false
-	}
-	catcher, _ := v.cfg.Shards[shard].(Catcher)
-	return &Feed{set: set, catcher: catcher}, true
 }

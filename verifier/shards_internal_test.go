@@ -137,7 +137,7 @@ func TestAShardThatGivesUpEndsAll(t *testing.T) {
 func TestShardsComeAndGo(t *testing.T) {
 	t.Parallel()
 	cfg := Config{Now: Now, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
-	s := newShards(time.Second, cfg)
+	s := newShards(func() *Set { return newSet(time.Second, &databaseClock{now: cfg.Now, logger: cfg.Logger}) })
 	followed, left := make(chan int), make(chan int)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error)

@@ -2,9 +2,8 @@ package verifier
 
 import (
 	"context"
-	"time"
-
-	"github.com/google/uuid"
+	"errors"
+	"fmt"
 )
 
 // Source finds out which sessions were revoked.
@@ -25,44 +24,28 @@ type Catcher interface {
 	Since(ctx context.Context, cursor string) ([]Revocation, bool, error)
 }
 
-// Revocation is a session that was revoked, or access tokens that were superseded
-// while their session continues.
-type Revocation struct {
-	// SessionID is the session; zero if Below is not.
-	SessionID uuid.UUID
-	// Until is when the last of the affected access tokens has expired, plus
-	// [Slack]: in seconds since 1970.
-	Until int64
-	// Below, unless it is zero, says that access tokens with this TokenID and a lower
-	// generation are refused.
-	Below   int64
-	TokenID uuid.UUID
+// follow follows a source until ctx ends, from the beginning whenever the set must be
+// reloaded.
+func follow(ctx context.Context, source Source, set *Set) error {
+	for ctx.Err() == nil {
+		if err := followOnce(ctx, source, set); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// Slack is how much longer than its last access token a revoked session is
-// remembered: by the clock of the database or, in a verifier that does not know
-// that, by one that may be this far behind.
-const Slack = time.Minute
-
-// Batch is what a source found out. Several batches may form a whole, of which
-// the last has a Proof.
-type Batch struct {
-	// Reset starts the set over: it then contains only what the batches up to the
-	// next Proof have, and revoked sessions whose time is not over. Until that Proof the set is not changed.
-	Reset bool
-	// Sessions were revoked, or their access tokens superseded. Naming one twice is
-	// harmless.
-	Sessions []Revocation
-	// Proof, unless it is zero, is when the request that the batches answer was
-	// sent: now the set has everything that was revoked before. It must have
-	// been read with [Set.Now] before sending the request.
-	Proof Moment
-	// Now, unless it is zero, is what the database's clock showed between Proof and
-	// the call of [Set.Apply]: tokens expire by it, whatever this machine's clock shows.
-	Now time.Time
-	// Cursor names the state that Proof is about, for [Catcher].
-	Cursor string
-	// From, unless it is zero, says that sessions with an earlier Until may
-	// be missing: in seconds since 1970.
-	From int64
+// followOnce follows a source until ctx ends or the set must be reloaded.
+func followOnce(ctx context.Context, source Source, set *Set) error {
+	again, cancel := context.WithCancel(ctx)
+	defer cancel()
+	set.restartBy(cancel)
+	err := source.Follow(again, set)
+	if again.Err() != nil {
+		return nil // whatever the source returned when its context ended
+	}
+	if err == nil {
+		err = errors.New("the source has stopped")
+	}
+	return fmt.Errorf("verifier: %w", err)
 }

@@ -8,6 +8,11 @@ import (
 	"github.com/google/uuid"
 )
 
+// shardCount shards are distinguished by the last byte of a session's id,
+// which is random in the UUIDs of sessions. So every process has the same
+// sessions in a shard, and a feed can be continued shard by shard.
+const shardCount = 256
+
 // superseded holds the pairs some of whose access tokens were superseded. They are few
 // compared with the revoked sessions: if there are none, reading costs one comparison.
 // Any number of goroutines may read, and one at a time may write. The shards are those of

@@ -9,10 +9,6 @@ import (
 )
 
 const (
-	// shardCount shards are distinguished by the last byte of a session's id,
-	// which is random in the UUIDs of sessions. So every process has the same
-	// sessions in a shard, and a feed can be continued shard by shard.
-	shardCount = 256
 	// A shard's slots are filled to between a half and three quarters.
 	maxFill, newFill = 0.75, 0.5
 	minSlots         = 8

@@ -2,25 +2,18 @@ package console
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
 	"html/template"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
-
-//go:embed pages/*.html
-var pageFiles embed.FS
-
-//go:embed static
-var staticFiles embed.FS
 
 // deepest is how many levels other pages may be below the first.
 const deepest = 2
@@ -45,18 +38,6 @@ func parsePages(words template.FuncMap, names ...string) map[string]*template.Te
 // failure of the service.
 const statusClientClosedRequest = 499
 
-// layout is what each page has.
-type layout struct {
-	Title     string
-	Operator  string // empty before the sign-in
-	Path      string
-	FormToken string
-	FormField string
-	// KeysSince is when the oldest of today's signing keys was made, on pages with sessions.
-	KeysSince time.Time
-	Page      any
-}
-
 // handler answers a request, or returns the error that [Console.fail] answers with. It returns an
 // error only before it has written anything.
 type handler func(http.ResponseWriter, *http.Request) error
@@ -67,6 +48,25 @@ func (c *Console) answer(h handler) http.Handler {
 			c.fail(w, r, err)
 		}
 	})
+}
+
+// operatorHandler answers a request by an operator.
+type operatorHandler func(http.ResponseWriter, *http.Request, operator) error
+
+// signedInOnly sends all others to the sign-in, and then on to the page that they requested.
+func (c *Console) signedInOnly(next operatorHandler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		o, ok := c.operatorOf(r)
+		if ok {
+			return next(w, o.acting(r), o)
+		}
+		to := root + "/sign-in"
+		if r.Method == http.MethodGet {
+			to += "?" + url.Values{"next": {r.URL.RequestURI()}}.Encode()
+		}
+		redirect(w, r, to)
+		return nil
+	}
 }
 
 func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, name, title string, page any) error {
@@ -154,13 +154,4 @@ func serveStatic(w http.ResponseWriter, r *http.Request) {
 	file := r.PathValue("file")
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	http.ServeFileFS(w, r, staticFiles, "static/"+file) //nolint:gosec // an embed.FS has no way out of it
-}
-
-// below puts a pattern below the page's root.
-func below(pattern string) string {
-	method, path, found := strings.Cut(pattern, " ")
-	if !found {
-		return root + pattern
-	}
-	return method + " " + root + path
 }

@@ -8,50 +8,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-const (
-	// countedAtOnce is approximately how many sessions a page counts itself: more
-	// take longer than a user should wait, and cost more than a page should.
-	countedAtOnce = 50_000
-	// countedAgain is how long a count is current, and countedFor how long it is better than
-	// an estimate.
-	countedAgain = time.Minute
-	countedFor   = 10 * time.Minute
-)
-
-// live is how many sessions are live.
-type live struct {
-	N       int64
-	IsExact bool
-	// At is when they were counted, if that was not now.
-	At time.Time
-	// IsCounting says that the exact number is being counted.
-	IsCounting bool
-}
-
-// activity is what happened to sessions.
-type activity struct {
-	sessionstore.Activity
-
-	// IsKnown is false if there is no count.
-	IsKnown bool
-	// At and IsCounting are those of [live].
-	At         time.Time
-	IsCounting bool
-}
-
-// counter counts in the background if there are many sessions, and only while pages are
-// viewed.
-type counter struct {
-	mu   sync.Mutex
-	last live
-	// lastActivity was counted with it.
-	lastActivity activity
-	wanted       chan struct{}
-	// most is countedAtOnce.
-	most int64
-}
-
-func newCounter() *counter { return &counter{wanted: make(chan struct{}, 1), most: countedAtOnce} }
+// recentEvery is how often the totals are read.
+const recentEvery = time.Minute
 
 // countLive counts few sessions. For many it returns the last count, or an estimate until there
 // is one.
@@ -104,12 +62,6 @@ func (c *Console) want(last time.Time) (isTooOld bool) {
 	return age > countedFor
 }
 
-func (c *counter) lastCount() (live, activity) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.last, c.lastActivity
-}
-
 // runCounter counts when a page requests it, until ctx ends.
 func (c *Console) runCounter(ctx context.Context) {
 	for {
@@ -140,4 +92,25 @@ func (c *Console) countBeside(ctx context.Context) (err error) {
 	defer c.counter.mu.Unlock()
 	c.counter.last, c.counter.lastActivity = counted, became
 	return nil
+}
+
+// Run counts refreshes by the hour, and live sessions if that takes long, until ctx ends.
+func (c *Console) Run(ctx context.Context) error {
+	var counting sync.WaitGroup
+	defer counting.Wait()
+	counting.Go(func() { c.runCounter(ctx) })
+	if c.cfg.Service.Refreshes == nil {
+		<-ctx.Done()
+		return nil
+	}
+	ticker := time.NewTicker(recentEvery)
+	defer ticker.Stop()
+	for {
+		c.recent.note(c.now(), c.cfg.Service.Refreshes())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
 }

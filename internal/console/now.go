@@ -17,12 +17,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-const (
-	// shownTo is the precision with which clocks are shown.
-	shownTo = 100 * time.Microsecond
-	// shownDead is how many dead deliveries of events are shown.
-	shownDead = 100
-)
+// shownDead is how many dead deliveries of events are shown.
+const shownDead = 100
 
 type nowPage struct {
 	Live live

@@ -2,7 +2,6 @@ package console
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/latchkey-sessions/latchkey/audit"
@@ -16,13 +15,6 @@ const (
 	byKey  = "operator:"
 	byLink = "operator-link:"
 )
-
-// signedIn is the data of an operator's session.
-type signedIn struct {
-	// Key is the fingerprint of the service key.
-	Key        string `json:"key,omitempty"`
-	FormSecret []byte `json:"form_secret,omitempty"`
-}
 
 // operator is the operator who sent the request.
 type operator struct {
@@ -61,25 +53,6 @@ func (c *Console) operatorOf(r *http.Request) (operator, bool) {
 
 func operatorWith(key httpapi.KeyInfo) operator {
 	return operator{Name: key.Name, ReadsData: key.Has(httpapi.RightReadData)}
-}
-
-// operatorHandler answers a request by an operator.
-type operatorHandler func(http.ResponseWriter, *http.Request, operator) error
-
-// signedInOnly sends all others to the sign-in, and then on to the page that they requested.
-func (c *Console) signedInOnly(next operatorHandler) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		o, ok := c.operatorOf(r)
-		if ok {
-			return next(w, o.acting(r), o)
-		}
-		to := root + "/sign-in"
-		if r.Method == http.MethodGet {
-			to += "?" + url.Values{"next": {r.URL.RequestURI()}}.Encode()
-		}
-		redirect(w, r, to)
-		return nil
-	}
 }
 
 func clientOf(r *http.Request) sessionstore.Client {

@@ -1,16 +1,12 @@
 package console
 
 import (
-	"context"
 	"maps"
 	"sync"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
-
-// recentEvery is how often the totals are read.
-const recentEvery = time.Minute
 
 // hours is a number for each hour of the past day, the latest last.
 type hours = [sessionstore.Hours]int64
@@ -56,25 +52,4 @@ func (r *recent) read() (map[string]hours, time.Time) {
 		all[name] = *of
 	}
 	return all, r.began
-}
-
-// Run counts refreshes by the hour, and live sessions if that takes long, until ctx ends.
-func (c *Console) Run(ctx context.Context) error {
-	var counting sync.WaitGroup
-	defer counting.Wait()
-	counting.Go(func() { c.runCounter(ctx) })
-	if c.cfg.Service.Refreshes == nil {
-		<-ctx.Done()
-		return nil
-	}
-	ticker := time.NewTicker(recentEvery)
-	defer ticker.Stop()
-	for {
-		c.recent.note(c.now(), c.cfg.Service.Refreshes())
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-	}
 }

@@ -80,16 +80,6 @@ func (c *Console) dataOf(r *http.Request, o operator, id uuid.UUID) (data, note 
 	return indented(session.Data), "", err
 }
 
-func idOf(r *http.Request) (uuid.UUID, error) {
-	id, err := uuid.Parse(r.PathValue("id"))
-	if err != nil {
-		return uuid.Nil, sessionstore.ErrNotFound
-	}
-	return id, nil
-}
-
-func sessionPath(id uuid.UUID) string { return root + "/sessions/" + id.String() }
-
 // indented is JSON for people, with its numbers as written.
 func indented(text []byte) string {
 	var out bytes.Buffer

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"path"
 	"strings"
 
 	"github.com/latchkey-sessions/latchkey/httpapi"
@@ -98,13 +97,4 @@ func (c *Console) signOut(w http.ResponseWriter, r *http.Request) error {
 	}
 	redirect(w, r, root+"/sign-in")
 	return nil
-}
-
-// ownPath returns a path of the page, and the first page for any path that is not one.
-func ownPath(text string) string {
-	u, err := url.Parse(text)
-	if err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(text, root+"/") || path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") {
-		return root + "/"
-	}
-	return u.RequestURI()
 }

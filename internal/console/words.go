@@ -16,6 +16,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
+// shownTo is the precision with which clocks are shown.
+const shownTo = 100 * time.Microsecond
+
 // words formats values for pages, where up leads to the first page.
 func words(up string) template.FuncMap {
 	to := func(path string) string { return relative(up, path) }

@@ -2,12 +2,10 @@ package events
 
 import (
 	"context"
-	"encoding/json"
 	"math/rand/v2"
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
@@ -15,10 +13,6 @@ import (
 )
 
 const (
-	// atOnce is how many deliveries to one endpoint a replica has under way.
-	atOnce = 8
-	// lookInterval is how late a delivery derived by another replica is noticed.
-	lookInterval = time.Second
 	// finishTimeout limits recording the result of a delivery.
 	finishTimeout = 5 * time.Second
 	// lease is the time after which a delivery whose replica was killed is taken over.
@@ -58,18 +52,6 @@ WHERE d."endpoint" = "done"."endpoint" AND d."session" = "done"."session" AND d.
 
 	releaseQuery = `UPDATE "sessionStoreDelivery" SET "dueAt" = now(), "attempts" = "attempts" - 1 WHERE "id" = $1 AND "attempts" = $2`
 )
-
-// delivery is one that was taken.
-type delivery struct {
-	id       int64
-	event    uuid.UUID
-	kind     Type
-	at       time.Time
-	facts    json.RawMessage
-	attempts int
-	// now is the database's time when it was taken.
-	now time.Time
-}
 
 // deliver processes the endpoint's deliveries until ctx ends.
 func (r *Runner) deliver(ctx context.Context, e *endpoint) {

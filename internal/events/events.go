@@ -11,19 +11,10 @@
 package events
 
 import (
-	"cmp"
-	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"slices"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -116,108 +107,4 @@ type Config struct {
 	Logger *slog.Logger
 	// Observer, if set, is notified of each attempt.
 	Observer Observer
-}
-
-// Runner derives and delivers events. Make it with [New].
-type Runner struct {
-	db          isolation.Pool
-	endpoints   []*endpoint
-	wanted      []byte
-	firstClient string
-	log         *slog.Logger
-	observer    Observer
-	// most is how many events of a kind are derived in one transaction.
-	most int
-	// failing is how many of the repeated tasks are failing.
-	failing atomic.Int32
-}
-
-// New returns a runner. It sends no query and starts no goroutine.
-func New(cfg Config) (*Runner, error) {
-	if cfg.Pool == nil || cfg.Logger == nil {
-		return nil, errors.New("events: Pool and Logger are required")
-	}
-	cfg.Observer = cmp.Or[Observer](cfg.Observer, nobody{})
-	r := &Runner{db: isolation.Pool{Pool: cfg.Pool}, firstClient: cfg.FirstClient, log: cfg.Logger, observer: cfg.Observer, most: derivedTogether}
-	var names []string
-	for _, e := range cfg.Endpoints {
-		if err := cfg.check(e); err != nil {
-			return nil, err
-		}
-		if slices.Contains(names, e.Name) {
-			return nil, fmt.Errorf("events: two endpoints are named %q", e.Name)
-		}
-		names = append(names, e.Name)
-		r.endpoints = append(r.endpoints, newEndpoint(e, cfg))
-	}
-	var err error
-	if r.wanted, err = wantedBy(cfg.Endpoints); err != nil {
-		return nil, fmt.Errorf("events: %w", err)
-	}
-	return r, nil
-}
-
-func (c Config) check(e Endpoint) error {
-	switch {
-	case e.Name == "" || e.URL == "":
-		return errors.New("events: an endpoint needs a Name and a URL")
-	case e.Format == FormatSET && (e.Audience == "" || c.Issuer == "" || c.Sign == nil):
-		return errors.New("events: Security Event Tokens need the endpoint's Audience, an Issuer and Sign")
-	case e.Format != FormatSET && e.Secret == nil:
-		return errors.New("events: an endpoint for webhooks needs a Secret")
-	}
-	return nil
-}
-
-// Names returns those of the endpoints.
-func (r *Runner) Names() []string {
-	names := make([]string, len(r.endpoints))
-	for i, e := range r.endpoints {
-		names[i] = e.Name
-	}
-	return names
-}
-
-// Run derives and delivers until ctx ends. Deliveries in progress are then given back, so that another replica, or the
-// next start, makes them at once.
-func (r *Runner) Run(ctx context.Context) error {
-	if len(r.endpoints) == 0 {
-		return nil
-	}
-	var all sync.WaitGroup
-	defer all.Wait()
-	all.Go(func() { r.repeat(ctx, deriveInterval, nil, "deriving", r.deriveAll) })
-	all.Go(func() { r.repeat(ctx, tidyInterval, nil, "removing old deliveries", r.tidy) })
-	for _, e := range r.endpoints {
-		all.Go(func() { r.deliver(ctx, e) })
-	}
-	return nil
-}
-
-// repeat runs a task periodically, and when it is woken; a failed task is retried soon. The failure is
-// logged once, and so is the recovery, however many tasks fail at the same time: usually because of the
-// database.
-func (r *Runner) repeat(ctx context.Context, every time.Duration, woken <-chan struct{}, what string, do func(context.Context) error) {
-	fails := false
-	for {
-		err := do(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil && !fails && r.failing.Add(1) == 1:
-			r.log.WarnContext(ctx, "events wait", "what", what, "error", err)
-		case err == nil && fails && r.failing.Add(-1) == 0:
-			r.log.InfoContext(ctx, "events continue")
-		}
-		pause := every
-		if fails = err != nil; fails {
-			pause = min(every, lookInterval)
-		}
-		select {
-		case <-time.After(pause):
-		case <-woken:
-		case <-ctx.Done():
-			return
-		}
-	}
 }

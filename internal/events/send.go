@@ -10,31 +10,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// sendTimeout limits one attempt.
-const sendTimeout = 10 * time.Second
-
-// endpoint is an [Endpoint] with its connections.
-type endpoint struct {
-	Endpoint
-
-	client *webhook.Client
-	woken  chan struct{}
-	issuer string
-	sign   func(tokens.SecurityEvent) ([]byte, error)
-}
-
-func newEndpoint(e Endpoint, cfg Config) *endpoint {
-	return &endpoint{Endpoint: e, woken: make(chan struct{}, 1), client: webhook.New(sendTimeout, atOnce), issuer: cfg.Issuer, sign: cfg.Sign}
-}
-
-// wake makes the worker look for deliveries at once.
-func (e *endpoint) wake() {
-	select {
-	case e.woken <- struct{}{}:
-	default: // it is already woken
-	}
-}
-
 // message is the body of a delivery, in the shape that the Standard Webhooks specification
 // recommends.
 type message struct {

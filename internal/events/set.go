@@ -18,16 +18,6 @@ const (
 	caepEstablished = "https://schemas.openid.net/secevent/caep/event-type/session-established"
 )
 
-// facts are the results of deriveQuery that a Security Event Token needs.
-type facts struct {
-	Session string `json:"session_id"`
-	Subject string `json:"subject"`
-	Reason  string `json:"reason"`
-	Client  struct {
-		UserAgent string `json:"user_agent"`
-	} `json:"client"`
-}
-
 // complexSubject is a session and, if it has one, its user (Shared Signals Framework 1.0
 // §3.3; the formats are RFC 9493's).
 type complexSubject struct {

@@ -15,12 +15,6 @@ const (
 	keysAttempts = 5
 )
 
-// Keys are the signing keys, as far as this package uses them.
-type Keys interface {
-	// Maintain does what is due, if anything is. It may be called at any time.
-	Maintain(ctx context.Context) error
-}
-
 type keysArgs struct{}
 
 // Kind names the job in its row.

@@ -31,17 +31,6 @@ const (
 	webhookTimeout = 10 * time.Second // below jobTimeout
 )
 
-// Webhook is where leak reports are sent, in addition to the log
-// (https://www.standardwebhooks.com).
-type Webhook struct {
-	// URL accepts a POST. Empty: there is no webhook.
-	URL string
-	// Secret is what deliveries are signed with: "whsec_" and 24 to 64 bytes in base64.
-	Secret tokens.Secret
-	// Again, if set, reads the secret for each delivery: it may have been replaced.
-	Again func() (tokens.Secret, error)
-}
-
 // Enqueue puts a report into the queue, in the caller's transaction. The report is then logged, and delivered to the
 // webhook if there is one, at least once each, whatever happens to this process.
 func (r *Runner) Enqueue(ctx context.Context, tx pgx.Tx, report sessionstore.LeakReport) error {

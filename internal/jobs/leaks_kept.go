@@ -3,19 +3,11 @@ package jobs
 import (
 	"context"
 	"time"
-
-	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
 // keptLeaksInterval is how often to look for reports that could not be enqueued when their sessions were revoked. If
 // there are none, that costs a lookup in an empty index.
 const keptLeaksInterval = 15 * time.Second
-
-// KeptLeaks are the reports that could not be enqueued.
-type KeptLeaks interface {
-	// EnqueueKeptLeaks enqueues them, and returns how many.
-	EnqueueKeptLeaks(ctx context.Context, queue sessionstore.LeakQueue) (int, error)
-}
 
 // followKeptLeaks does later what [Runner.Enqueue] could not do, until ctx ends. It does not use a job: the queue
 // may be what is broken.

@@ -1,8 +1,6 @@
 package metrics
 
-import (
-	"github.com/prometheus/client_golang/prometheus"
-)
+import "github.com/prometheus/client_golang/prometheus"
 
 const (
 	eventDelivered = "delivered"
@@ -17,29 +15,6 @@ func newEvents(registry prometheus.Registerer) *prometheus.CounterVec {
 	}, []string{"endpoint", "outcome"})
 	registry.MustRegister(deliveries)
 	return deliveries
-}
-
-// Endpoints names the endpoints of events, so that the first failure of one
-// is an increase.
-func (m *Metrics) Endpoints(names []string) {
-	for _, name := range names {
-		for _, outcome := range []string{eventDelivered, eventFailed, eventDead} {
-			m.events.WithLabelValues(name, outcome)
-		}
-	}
-}
-
-// Attempted counts an attempt to deliver an event, which failed if err is one: dead says
-// that it was the last one.
-func (m *Metrics) Attempted(endpoint string, err error, dead bool) {
-	outcome := eventDelivered
-	switch {
-	case dead:
-		outcome = eventDead
-	case err != nil:
-		outcome = eventFailed
-	}
-	m.events.WithLabelValues(endpoint, outcome).Inc()
 }
 
 var (

@@ -88,24 +88,6 @@ func newFacts(registry prometheus.Registerer) *facts {
 	return f
 }
 
-// Follow queries the source once per minute until ctx ends; then it returns nil.
-// Values that cannot be read are not changed.
-func (m *Metrics) Follow(ctx context.Context, source Source) error {
-	ticker := time.NewTicker(factsInterval)
-	defer ticker.Stop()
-	for {
-		m.facts.learn(ctx, source, m.log)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-	}
-}
-
-// Learn queries the source once.
-func (m *Metrics) Learn(ctx context.Context, source Source) { m.facts.learn(ctx, source, m.log) }
-
 func (f *facts) learn(ctx context.Context, source Source, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, factsTimeout)
 	defer cancel()

@@ -1,12 +1,6 @@
 package metrics
 
-import (
-	"strconv"
-
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/latchkey-sessions/latchkey/cleanup"
-)
+import "github.com/prometheus/client_golang/prometheus"
 
 // cleanups counts what cleanup removed, on the replica that did it.
 type cleanups struct {
@@ -36,20 +30,6 @@ func newCleanups(registry prometheus.Registerer) *cleanups {
 	return c
 }
 
-// Cleaned counts a run of cleanup, or a leg of one, which failed if err is one.
-func (m *Metrics) Cleaned(s cleanup.Summary, err error) {
-	c := m.cleanup
-	c.removed["expired"].Add(float64(s.Expired))
-	c.removed["revoked"].Add(float64(s.Revoked))
-	c.removed["aged"].Add(float64(s.Aged))
-	c.removed["superfluous"].Add(float64(s.Superfluous))
-	c.batches.Add(float64(s.Batches))
-	c.duration.Add(s.Duration.Seconds())
-	if err != nil {
-		c.failed.Inc()
-	}
-}
-
 // newJobs calls the label "kind": "job" is a label that Prometheus sets for scrape
 // targets.
 func newJobs(registry prometheus.Registerer) *prometheus.CounterVec {
@@ -59,19 +39,4 @@ func newJobs(registry prometheus.Registerer) *prometheus.CounterVec {
 	}, []string{"kind", "last"})
 	registry.MustRegister(failed)
 	return failed
-}
-
-// Jobs names the kinds of jobs, so that the first failure of one
-// is an increase.
-func (m *Metrics) Jobs(kinds []string) {
-	for _, kind := range kinds {
-		m.jobs.WithLabelValues(kind, "false")
-		m.jobs.WithLabelValues(kind, "true")
-	}
-}
-
-// JobFailed counts a job's attempt that failed: last says that it was the last one.
-// The job's kind must be one of our names.
-func (m *Metrics) JobFailed(kind string, last bool) {
-	m.jobs.WithLabelValues(kind, strconv.FormatBool(last)).Inc()
 }

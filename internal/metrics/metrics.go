@@ -7,17 +7,21 @@
 package metrics
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"runtime"
+	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-)
 
-// namespace is the prefix of all our names.
-const namespace = "latchkey"
+	"github.com/latchkey-sessions/latchkey/cleanup"
+	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
 
 // Metrics are one process's. Make them with [New].
 type Metrics struct {
@@ -52,11 +56,6 @@ func New(version string, log *slog.Logger, clients ...string) *Metrics {
 	return m
 }
 
-// gauge is a metric that is read when it is scraped.
-func gauge(name, help string, value func() float64) prometheus.Collector {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, value)
-}
-
 // Handler answers a scrape with all metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
@@ -68,3 +67,79 @@ func (m *Metrics) Handler() http.Handler {
 
 // Gatherer gives tests the raw metrics.
 func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
+
+// Requests counts the requests of a server.
+func (m *Metrics) Requests() httpapi.Observer { return m.requests }
+
+// Sessions counts what a store does.
+func (m *Metrics) Sessions() sessionstore.Observer { return m.sessions }
+
+// Cleaned counts a run of cleanup, or a leg of one, which failed if err is one.
+func (m *Metrics) Cleaned(s cleanup.Summary, err error) {
+	c := m.cleanup
+	c.removed["expired"].Add(float64(s.Expired))
+	c.removed["revoked"].Add(float64(s.Revoked))
+	c.removed["aged"].Add(float64(s.Aged))
+	c.removed["superfluous"].Add(float64(s.Superfluous))
+	c.batches.Add(float64(s.Batches))
+	c.duration.Add(s.Duration.Seconds())
+	if err != nil {
+		c.failed.Inc()
+	}
+}
+
+// Jobs names the kinds of jobs, so that the first failure of one
+// is an increase.
+func (m *Metrics) Jobs(kinds []string) {
+	for _, kind := range kinds {
+		m.jobs.WithLabelValues(kind, "false")
+		m.jobs.WithLabelValues(kind, "true")
+	}
+}
+
+// JobFailed counts a job's attempt that failed: last says that it was the last one.
+// The job's kind must be one of our names.
+func (m *Metrics) JobFailed(kind string, last bool) {
+	m.jobs.WithLabelValues(kind, strconv.FormatBool(last)).Inc()
+}
+
+// Endpoints names the endpoints of events, so that the first failure of one
+// is an increase.
+func (m *Metrics) Endpoints(names []string) {
+	for _, name := range names {
+		for _, outcome := range []string{eventDelivered, eventFailed, eventDead} {
+			m.events.WithLabelValues(name, outcome)
+		}
+	}
+}
+
+// Attempted counts an attempt to deliver an event, which failed if err is one: dead says
+// that it was the last one.
+func (m *Metrics) Attempted(endpoint string, err error, dead bool) {
+	outcome := eventDelivered
+	switch {
+	case dead:
+		outcome = eventDead
+	case err != nil:
+		outcome = eventFailed
+	}
+	m.events.WithLabelValues(endpoint, outcome).Inc()
+}
+
+// Follow queries the source once per minute until ctx ends; then it returns nil.
+// Values that cannot be read are not changed.
+func (m *Metrics) Follow(ctx context.Context, source Source) error {
+	ticker := time.NewTicker(factsInterval)
+	defer ticker.Stop()
+	for {
+		m.facts.learn(ctx, source, m.log)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// Learn queries the source once.
+func (m *Metrics) Learn(ctx context.Context, source Source) { m.facts.learn(ctx, source, m.log) }

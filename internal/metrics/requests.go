@@ -64,9 +64,6 @@ func newRequests(registry prometheus.Registerer) *requests {
 	return r
 }
 
-// Requests counts the requests of a server.
-func (m *Metrics) Requests() httpapi.Observer { return m.requests }
-
 // Begin leaves the request unchanged.
 func (r *requests) Begin(listener string, request *http.Request) *http.Request {
 	if g := r.inFlight[listener]; g != nil {

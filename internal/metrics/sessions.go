@@ -120,9 +120,6 @@ func newSessions(registry prometheus.Registerer, clients []string) *sessions {
 	return s
 }
 
-// Sessions counts what a store does.
-func (m *Metrics) Sessions() sessionstore.Observer { return m.sessions }
-
 // Begin leaves the context unchanged.
 func (s *sessions) Begin(ctx context.Context, _ sessionstore.Operation) context.Context { return ctx }
 

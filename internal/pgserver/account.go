@@ -125,3 +125,11 @@ func cacheDir(a account, home string) string {
 
 	return filepath.Join(home, "programs")
 }
+
+func ownerOf(info fs.FileInfo) int {
+	if status, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(status.Uid)
+	}
+
+	return -1
+}

@@ -16,12 +16,9 @@ import (
 	"syscall"
 )
 
-const (
-	// passwordName is in the data folder, so that data and password are created and deleted
-	// together.
-	passwordName = "latchkey.password"
-	unfinished   = "unfinished-"
-)
+// passwordName is in the data folder, so that data and password are created and deleted
+// together.
+const passwordName = "latchkey.password"
 
 // makeCluster makes home/data, which fill fills. It exists completely or not at all: unfinished data is in a folder
 // with another name. That name is new each time, because an initdb whose starter was killed may still be at work.

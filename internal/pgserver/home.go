@@ -15,6 +15,8 @@ import (
 const (
 	homeName = "postgres" // in Dir: a folder, or a link to one
 	dataName = "data"     // in the home: PostgreSQL's own
+	// unfinished begins the names of folders that are not complete yet.
+	unfinished = "unfinished-"
 )
 
 // elsewhere are the folders to which a home moves if the server's user could not reach it in

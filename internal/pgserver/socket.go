@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 )
 
 const (
@@ -142,12 +141,4 @@ func (d socketDir) remove() error {
 	}
 
 	return os.RemoveAll(d.home)
-}
-
-func ownerOf(info fs.FileInfo) int {
-	if status, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(status.Uid)
-	}
-
-	return -1
 }

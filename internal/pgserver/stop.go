@@ -98,26 +98,3 @@ func (s *Server) Kill(ctx context.Context) error {
 		}
 	}
 }
-
-// signal sends a signal to a running process, and reports whether it ended soon after.
-func (p *process) signal(signal syscall.Signal) bool {
-	if p.ended() {
-		return true
-	}
-	_ = p.cmd.Process.Signal(signal) // an error means that it has just ended
-	select {
-	case <-p.done:
-		return true
-	case <-time.After(quitPatience):
-		return false
-	}
-}
-
-// exit says how the process ended; nil for an orderly shutdown.
-func (p *process) exit() error {
-	if p.err != nil {
-		return fmt.Errorf("postgres: %w", p.err)
-	}
-
-	return nil
-}

@@ -68,7 +68,7 @@ func (r *Source) revokeAll(ctx context.Context, sessions []Ended, made time.Time
 	if made.IsZero() {
 		return nil // nothing is in doubt
 	}
-	conn, err := primary.Beside(ctx, r.Pool, followConnectTimeout)
+	conn, err := primary.Beside(ctx, r.Pool, connectTimeout)
 	if err != nil {
 		return err
 	}

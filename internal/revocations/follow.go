@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	followConnectTimeout = 2 * time.Second
-
 	// wakeGap is the minimum time between queries caused by notifications:
 	// revocations that arrive together are read together, and however many
 	// there are, a replica asks at most a hundred times per second.
@@ -93,7 +91,7 @@ var (
 func (f *follower) ask(ctx context.Context) error {
 	if f.conn == nil || f.conn.IsClosed() {
 		var err error
-		if f.conn, err = primary.Beside(ctx, f.Pool, followConnectTimeout); err != nil {
+		if f.conn, err = primary.Beside(ctx, f.Pool, connectTimeout); err != nil {
 			return err
 		}
 	}

@@ -29,6 +29,9 @@ const maxNewRevocations = 1 << 17
 // the same channel, and wake each other: that costs a query, and changes nothing.
 const Channel = "latchkey_revoked"
 
+// connectTimeout is how long a connection of its own may take to make.
+const connectTimeout = 2 * time.Second
+
 // Source is a verifier's source of revocations.
 type Source struct {
 	Pool   *pgxpool.Pool

@@ -8,19 +8,10 @@ package secretfile
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"unicode/utf8"
-)
-
-var (
-	// ErrWritable says that another user may write the file.
-	ErrWritable = errors.New("other users may write it")
-	// ErrNotText says that the file is not text in UTF-8, as written by an editor or a shell in UTF-16: a secret would be
-	// a different one.
-	ErrNotText = errors.New("not text in UTF-8")
 )
 
 // byteOrderMark is what some programs put at the beginning of UTF-8 text. It is not part of

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -43,21 +42,11 @@ func CopyEntries(ctx context.Context, shard *pgxpool.Pool, entries []Entry) erro
 	return nil
 }
 
-const copiedEntriesQuery = `SELECT "number", "id", "name", "addedAt", "removedAt" FROM "sessionStoreShardCopy" ORDER BY "number"`
+const copiedEntriesQuery = `SELECT "number", "id", "name", "addedAt", "removedAt", false, false FROM "sessionStoreShardCopy" ORDER BY "number"`
 
 // CopiedEntries is the copy in a further shard's database.
 func CopiedEntries(ctx context.Context, shard *pgxpool.Pool) ([]Entry, error) {
-	rows, _ := shard.Query(ctx, copiedEntriesQuery) // rows have its error
-	entries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e Entry, err error) {
-		var removed pgtype.Timestamptz
-		err = row.Scan(&e.Number, &e.ID, &e.Name, &e.AddedAt, &removed)
-		e.RemovedAt = removed.Time
-		return e, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the copy of the list of shards: %w", err)
-	}
-	return entries, nil
+	return read(ctx, shard, copiedEntriesQuery)
 }
 
 // Merge makes one list of several copies.

@@ -124,9 +124,6 @@ func wasNotAsked(err error) bool {
 	return failed
 }
 
-// maxLocks is how many connections of a shard's pool may hold the lock of a subject at once.
-const maxLocks = 2
-
 // lockQuery makes the creations of one subject on all shards wait for each other. The stores'
 // own lock of a subject is another one, and comes after it.
 const lockQuery = `SELECT pg_advisory_xact_lock(hashtextextended($1, "sessionStoreLock"(2893475601288341907)))`

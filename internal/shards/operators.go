@@ -48,6 +48,11 @@ func (r *Router) CountLive(ctx context.Context) (n int64, isExact bool, err erro
 	return sum(some), !slices.Contains(exact, false), err
 }
 
+// EstimateLive is [sessionstore.Store.EstimateLive] for all shards.
+func (r *Router) EstimateLive(ctx context.Context) (int64, error) {
+	return r.estimate(ctx, (*sessionstore.Store).EstimateLive)
+}
+
 // EstimateKept is [sessionstore.Store.EstimateKept] for all shards.
 func (r *Router) EstimateKept(ctx context.Context) (int64, error) {
 	return r.estimate(ctx, (*sessionstore.Store).EstimateKept)

@@ -51,7 +51,7 @@ func Entries(ctx context.Context, first *pgxpool.Pool) ([]Entry, error) {
 }
 
 func entriesOf(ctx context.Context, first querier) ([]Entry, error) {
-	entries, err := read(ctx, first)
+	entries, err := read(ctx, first, entriesQuery)
 	for _, e := range entries {
 		if e.isSelf {
 			return nil, wrong("the database of LATCHKEY_DATABASE_URL is the shard %q, and not the first", e.Name)
@@ -67,8 +67,8 @@ type querier interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-func read(ctx context.Context, db querier) ([]Entry, error) {
-	rows, _ := db.Query(ctx, entriesQuery) // rows have its error
+func read(ctx context.Context, db querier, query string) ([]Entry, error) {
+	rows, _ := db.Query(ctx, query) // rows have its error
 	entries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e Entry, err error) {
 		var removed pgtype.Timestamptz
 		err = row.Scan(&e.Number, &e.ID, &e.Name, &e.AddedAt, &removed, &e.isSelf, &e.isClaimed)
@@ -114,7 +114,7 @@ func Find(entries []Entry, name string) (Entry, bool) {
 
 // Check returns [ErrWrong] where a connection does not lead to the database of an entry.
 func Check(ctx context.Context, conn *pgx.Conn, want Entry) error {
-	own, err := read(ctx, conn)
+	own, err := read(ctx, conn, entriesQuery)
 	said, _ := errors.AsType[*pgconn.PgError](err)
 	switch {
 	case err != nil && (said == nil || said.Code != undefinedTable):
@@ -176,7 +176,7 @@ func register(ctx context.Context, first querier, shard *pgxpool.Pool, name stri
 	if err != nil {
 		return e, false, err
 	}
-	own, err := read(ctx, shard)
+	own, err := read(ctx, shard, entriesQuery)
 	if err != nil {
 		return e, false, err
 	}
@@ -241,7 +241,7 @@ func add(ctx context.Context, first querier, shard *pgxpool.Pool, name string, e
 	if e.Number > sessionid.MaxShard {
 		return e, fmt.Errorf("there were %d shards already, and no number is left", sessionid.MaxShard)
 	}
-	own, err := read(ctx, shard)
+	own, err := read(ctx, shard, entriesQuery)
 	if err == nil && len(own) > 0 { // it has just got the entry: it is the first one's database
 		_, err = first.Exec(ctx, dropEntryQuery, e.ID)
 		return e, errors.Join(wrong("its database is that of LATCHKEY_DATABASE_URL"), err)

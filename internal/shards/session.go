@@ -29,11 +29,7 @@ func (r *Router) GetWith(ctx context.Context, accessToken string, options sessio
 
 // RefreshTokens is [sessionstore.Store.RefreshTokens].
 func (r *Router) RefreshTokens(ctx context.Context, refreshToken string, client sessionstore.Client) (sessionstore.Refreshed, error) {
-	store, err := r.by(refreshToken)
-	if err != nil {
-		return sessionstore.Refreshed{}, err
-	}
-	return store.RefreshTokens(ctx, refreshToken, client)
+	return r.RefreshTokensWith(ctx, refreshToken, sessionstore.RefreshOptions{Client: client})
 }
 
 // RefreshTokensWithProof is [sessionstore.Store.RefreshTokensWithProof].
@@ -62,13 +58,18 @@ func (r *Router) RevokeToken(ctx context.Context, token string) error {
 	return store.RevokeToken(ctx, token)
 }
 
-// Load is [sessionstore.Store.Load].
-func (r *Router) Load(ctx context.Context, id uuid.UUID) (sessionstore.Session, error) {
+// on asks the store of a session.
+func on[T any](r *Router, id uuid.UUID, ask func(*sessionstore.Store) (T, error)) (answer T, err error) {
 	store, err := r.of(id)
 	if err != nil {
-		return sessionstore.Session{}, err
+		return answer, err
 	}
-	return store.Load(ctx, id)
+	return ask(store)
+}
+
+// Load is [sessionstore.Store.Load].
+func (r *Router) Load(ctx context.Context, id uuid.UUID) (sessionstore.Session, error) {
+	return on(r, id, func(store *sessionstore.Store) (sessionstore.Session, error) { return store.Load(ctx, id) })
 }
 
 // LoadClaims is [sessionstore.Store.LoadClaims].
@@ -82,11 +83,7 @@ func (r *Router) LoadClaims(ctx context.Context, id uuid.UUID) (claims []byte, c
 
 // History is [sessionstore.Store.History].
 func (r *Router) History(ctx context.Context, id uuid.UUID) (sessionstore.History, error) {
-	store, err := r.of(id)
-	if err != nil {
-		return sessionstore.History{}, err
-	}
-	return store.History(ctx, id)
+	return on(r, id, func(store *sessionstore.Store) (sessionstore.History, error) { return store.History(ctx, id) })
 }
 
 // CheckVersion is [sessionstore.Store.CheckVersion].
@@ -100,38 +97,26 @@ func (r *Router) CheckVersion(ctx context.Context, id uuid.UUID, checksum string
 
 // Update is [sessionstore.Store.Update].
 func (r *Router) Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (string, error) {
-	store, err := r.of(id)
-	if err != nil {
-		return "", err
-	}
-	return store.Update(ctx, id, checksum, data)
+	return on(r, id, func(store *sessionstore.Store) (string, error) { return store.Update(ctx, id, checksum, data) })
 }
 
 // SetClaims is [sessionstore.Store.SetClaims].
 func (r *Router) SetClaims(ctx context.Context, id uuid.UUID, checksum string, claims []byte, options sessionstore.SetClaimsOptions) (string, error) {
-	store, err := r.of(id)
-	if err != nil {
-		return "", err
-	}
-	return store.SetClaims(ctx, id, checksum, claims, options)
+	return on(r, id, func(store *sessionstore.Store) (string, error) {
+		return store.SetClaims(ctx, id, checksum, claims, options)
+	})
 }
 
 // Patch is [sessionstore.Store.Patch].
 func (r *Router) Patch(ctx context.Context, id uuid.UUID, patch sessionstore.Patch) (sessionstore.Session, error) {
-	store, err := r.of(id)
-	if err != nil {
-		return sessionstore.Session{}, err
-	}
-	return store.Patch(ctx, id, patch)
+	return on(r, id, func(store *sessionstore.Store) (sessionstore.Session, error) { return store.Patch(ctx, id, patch) })
 }
 
 // PatchOwn is [sessionstore.Store.PatchOwn].
 func (r *Router) PatchOwn(ctx context.Context, subject string, id uuid.UUID, patch sessionstore.Patch) (sessionstore.Session, error) {
-	store, err := r.of(id)
-	if err != nil {
-		return sessionstore.Session{}, err
-	}
-	return store.PatchOwn(ctx, subject, id, patch)
+	return on(r, id, func(store *sessionstore.Store) (sessionstore.Session, error) {
+		return store.PatchOwn(ctx, subject, id, patch)
+	})
 }
 
 // Invalidate is [sessionstore.Store.Invalidate].
@@ -154,11 +139,7 @@ func (r *Router) InvalidateOwn(ctx context.Context, subject string, id uuid.UUID
 
 // Theft is [sessionstore.Store.Theft].
 func (r *Router) Theft(ctx context.Context, id uuid.UUID) (sessionstore.LeakReport, error) {
-	store, err := r.of(id)
-	if err != nil {
-		return sessionstore.LeakReport{}, err
-	}
-	return store.Theft(ctx, id)
+	return on(r, id, func(store *sessionstore.Store) (sessionstore.LeakReport, error) { return store.Theft(ctx, id) })
 }
 
 // Methods that need no database are the same on each shard.

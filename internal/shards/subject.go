@@ -70,19 +70,3 @@ func (r *Router) InvalidateAll(ctx context.Context, progress func(revoked int64)
 	}
 	return n, nil
 }
-
-// EstimateLive is [sessionstore.Store.EstimateLive] for all shards.
-func (r *Router) EstimateLive(ctx context.Context) (int64, error) {
-	return r.estimate(ctx, (*sessionstore.Store).EstimateLive)
-}
-
-// Ping reports whether at least one shard takes new sessions now. It sends no query:
-// [Router.Run] does, every second.
-func (r *Router) Ping(context.Context) error {
-	for _, s := range r.open {
-		if r.byNumber[s.Number].isUp.Load() {
-			return nil
-		}
-	}
-	return unavailable(errors.New("no shard answers that takes new sessions"))
-}

@@ -5,25 +5,16 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/latchkey-sessions/latchkey/migrations"
 )
 
-const (
-	startPatience = 2 * time.Minute // a container's image may have to be fetched
-	endPatience   = 30 * time.Second
-	// hasStrategies is the first version with more than one way of copying a database.
-	hasStrategies = 150000
-)
+// hasStrategies is the first version with more than one way of copying a database.
+const hasStrategies = 150000
 
 // cluster is the server that a test binary's databases are on.
 type cluster struct {
@@ -167,33 +158,6 @@ func (c *cluster) end(ctx context.Context) error {
 // url returns the URL of another database on the cluster.
 func (c *cluster) url(database string) string {
 	return withDatabase(c.base, database)
-}
-
-// withDatabase names another database in either of libpq's two ways to write a connection string.
-func withDatabase(connection, database string) string {
-	if u, err := url.Parse(connection); err == nil && u.Scheme != "" {
-		u.Path = "/" + database
-		return u.String()
-	}
-
-	return connection + " dbname=" + database // the last name counts
-}
-
-func migrate(ctx context.Context, url string) error {
-	pool, err := pgxpool.New(ctx, url)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	if _, err := migrations.Up(ctx, pool); err != nil {
-		return fmt.Errorf("the schema: %w", err)
-	}
-
-	return nil
-}
-
-func quote(identifier string) string {
-	return pgx.Identifier{identifier}.Sanitize()
 }
 
 // source decides where the databases are, and starts that server if necessary.

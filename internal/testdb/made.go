@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -14,10 +13,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgserver"
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
-
-// madePrefix begins the name of the link to the data that a test binary made, next to the folder that
-// contains it.
-const madePrefix = "latchkey-made-"
 
 // made is the data of a server that was stopped, with the schema in it. All servers of the test binary begin with a copy,
 // because making one takes ten times as long.
@@ -94,13 +89,4 @@ func makeData(ctx context.Context, programs pgserver.Programs, dir, data string)
 	}
 
 	return errors.Join(err, removeServer(dir))
-}
-
-// copyFolder keeps owners and modes, unlike [os.CopyFS]: PostgreSQL checks them.
-func copyFolder(ctx context.Context, from, to string) error {
-	if output, err := exec.CommandContext(ctx, "cp", "-Rp", from, to).CombinedOutput(); err != nil {
-		return fmt.Errorf("copy %s: %w: %s", from, err, output)
-	}
-
-	return nil
 }

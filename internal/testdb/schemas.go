@@ -2,8 +2,6 @@ package testdb
 
 import (
 	"context"
-	"net/url"
-	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -61,27 +59,4 @@ func (c *cluster) createSchemas(ctx context.Context) (string, error) {
 	}
 
 	return c.createFrom(ctx, c.schemas.template)
-}
-
-func execute(ctx context.Context, url, statement string) error {
-	pool, err := pgxpool.New(ctx, url)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	_, err = pool.Exec(ctx, statement)
-
-	return err
-}
-
-// withSearchPath adds a search_path in either of libpq's two ways to write a connection string.
-func withSearchPath(connection, path string) string {
-	if u, err := url.Parse(connection); err == nil && u.Scheme != "" {
-		query := u.Query()
-		query.Set("search_path", path)
-		u.RawQuery = query.Encode()
-		return u.String()
-	}
-
-	return connection + ` search_path='` + strings.ReplaceAll(path, `'`, `\'`) + `'`
 }

@@ -2,33 +2,10 @@ package testdb
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"maps"
-	"os"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/latchkey-sessions/latchkey/internal/pgserver"
 )
-
-// server is a PostgreSQL server that we run.
-type server interface {
-	// URL stays the same when the server is stopped and started again.
-	URL(database string) string
-	Start(ctx context.Context) error
-	Stop(ctx context.Context) error
-	// Kill ends it without any warning.
-	Kill(ctx context.Context) error
-	// Remove ends it, if it still runs, and removes its data.
-	Remove(ctx context.Context) error
-	// Standby starts a server that does not follow any yet, from a copy of this one, which must be
-	// stopped.
-	Standby(ctx context.Context) (server, error)
-	// PeerURL is the server's URL for its standby.
-	PeerURL(ctx context.Context) (string, error)
-}
 
 // Server is a PostgreSQL server that belongs to the test alone, to see what an outage or a crash does. Committed
 // data survives a crash. Its methods may be called from any goroutine of the test; their failures fail the test.
@@ -109,68 +86,5 @@ func (s *Server) do(what string, action func(context.Context) error) {
 	defer cancel()
 	if err := action(ctx); err != nil {
 		s.tb.Errorf("testdb: %s the server: %v", what, err)
-	}
-}
-
-// newServer starts a server with the schema in its database postgres: from the machine's own programs, with more
-// variables, or else in a container.
-func newServer(ctx context.Context, settings map[string]string, environment []string) (server, error) {
-	all := baseSettings()
-	maps.Copy(all, settings)
-
-	switch want := os.Getenv("TEST_POSTGRES"); want {
-	case "container":
-		return startEquipped(ctx, all)
-	case "":
-	default:
-		return nil, fmt.Errorf("TEST_POSTGRES is %q: it must be container, or unset", want)
-	}
-
-	programs, err := pgserver.Find(ctx)
-	if errors.Is(err, pgserver.ErrNoPrograms) {
-		srv, err := startEquipped(ctx, all)
-		if err != nil {
-			return nil, fmt.Errorf("%w, and no container either: %w\n"+
-				"Install PostgreSQL (apt install postgresql, brew install postgresql), or start Docker, or set TEST_DATABASE_URL", pgserver.ErrNoPrograms, err)
-		}
-		return srv, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-
-	return startLocal(ctx, programs, all, environment)
-}
-
-// startEquipped starts a container with what servers of the machine's own programs begin with.
-func startEquipped(ctx context.Context, settings map[string]string) (server, error) {
-	srv, err := startContainer(ctx, settings, "")
-	if err != nil {
-		return nil, err
-	}
-	if err := equip(ctx, srv.URL("postgres")); err != nil {
-		return nil, errors.Join(err, srv.Remove(ctx))
-	}
-
-	return srv, nil
-}
-
-// equip gives a new server what tests need.
-func equip(ctx context.Context, url string) error {
-	if err := speedUp(ctx, url); err != nil {
-		return err
-	}
-
-	return migrate(ctx, url)
-}
-
-func baseSettings() map[string]string {
-	return map[string]string{
-		"fsync":            "off", // the machine may not crash, the server may
-		"full_page_writes": "off",
-		"max_connections":  "300",
-		// Shared memory lies next to the data, and is removed with it: nothing removes what a killed server leaves
-		// elsewhere.
-		"dynamic_shared_memory_type": "mmap",
 	}
 }

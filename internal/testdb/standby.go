@@ -12,16 +12,6 @@ import (
 // standbySignal is the file whose presence in the data makes a server a standby.
 const standbySignal = "standby.signal"
 
-// standbySlot is the replication slot for which the primary keeps what the standby has not received.
-const standbySlot = "standby"
-
-func standbySettings() map[string]string {
-	settings := baseSettings()
-	settings["wal_retrieve_retry_interval"] = "100ms" // how soon it looks for its primary again
-	settings["primary_slot_name"] = standbySlot
-	return settings
-}
-
 // Standby keeps the copy within this server's own folder, which is one that the server's user can enter.
 func (l *local) Standby(ctx context.Context) (server, error) {
 	home, err := filepath.EvalSymlinks(filepath.Join(l.dir, "postgres"))

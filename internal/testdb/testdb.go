@@ -14,13 +14,9 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
-
-// closePatience is how long a test's pool may take to close: longer means that the test kept a connection.
-const closePatience = 30 * time.Second
 
 // Main runs a package's tests and then stops what they used. TestMain needs nothing else:
 //
@@ -69,30 +65,6 @@ func Pool(tb testing.TB) *pgxpool.Pool {
 	tb.Helper()
 
 	return open(tb, URL(tb))
-}
-
-// open returns a pool that is closed when the test ends.
-func open(tb testing.TB, url string) *pgxpool.Pool {
-	tb.Helper()
-
-	pool, err := pgxpool.New(tb.Context(), url)
-	if err != nil {
-		tb.Fatalf("testdb: %v", err)
-	}
-	tb.Cleanup(func() {
-		closed := make(chan struct{})
-		go func() {
-			pool.Close()
-			close(closed)
-		}()
-		select {
-		case <-closed:
-		case <-time.After(closePatience):
-			tb.Error("testdb: the test ended without giving back all connections of its pool")
-		}
-	})
-
-	return pool
 }
 
 // ForExample is [Pool] for example functions, which have no [testing.TB]: it panics without a database. The

@@ -34,15 +34,6 @@ type answer struct {
 	body   []byte
 }
 
-// refusal is an answer as an error. The receiver is left alone for as long as it requests.
-func (c *Client) refusal(a answer, text string) error {
-	refused := &RefusedError{min(a.retryAfter(), LastPause), text}
-	if refused.retryAfter > 0 {
-		c.rest(refused.retryAfter)
-	}
-	return refused
-}
-
 // retryAfter reads the header. A date counts from that of the answer, since no local clock need be
 // right.
 func (a answer) retryAfter() time.Duration {

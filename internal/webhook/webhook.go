@@ -154,6 +154,15 @@ func (c *Client) do(request *http.Request) (answer, error) {
 	return answer{response.StatusCode, response.Header, body}, nil
 }
 
+// refusal is an answer as an error. The receiver is left alone for as long as it requests.
+func (c *Client) refusal(a answer, text string) error {
+	refused := &RefusedError{min(a.retryAfter(), LastPause), text}
+	if refused.retryAfter > 0 {
+		c.rest(refused.retryAfter)
+	}
+	return refused
+}
+
 // withoutURL removes the URL from an error: it may hold a password.
 func withoutURL(err error) error {
 	if withURL, ok := errors.AsType[*url.Error](err); ok {

@@ -130,14 +130,11 @@ func (c *Cluster) RecycleWAL(ctx context.Context, segments int) {
 	c.Checkpoint(ctx)
 }
 
-// WAL returns how many bytes of WAL were ever written.
-func (c *Cluster) WAL(ctx context.Context) (n int64) {
-	must.Do(c.admin.QueryRow(ctx, `SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint`).Scan(&n))
-	return n
-}
+// Written returns how many bytes of WAL were ever written, and how many transactions ever got an id: those that changed
+// something.
+func (c *Cluster) Written(ctx context.Context) (wal, ids int64) {
+	const counters = `SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint`
 
-// TransactionIDs returns how many transactions ever got an id: those that changed something.
-func (c *Cluster) TransactionIDs(ctx context.Context) (n int64) {
-	must.Do(c.admin.QueryRow(ctx, `SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint`).Scan(&n))
-	return n
+	must.Do(c.admin.QueryRow(ctx, counters).Scan(&wal, &ids))
+	return wal, ids
 }

@@ -3,8 +3,8 @@ package distance
 
 import (
 	"context"
-	"errors"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,36 +14,30 @@ import (
 // inFlight is how many pieces are on their way at most: far more than a server and its client have under way.
 const inFlight = 1024
 
-// Start lets connections to an address through to the target, each piece so much later than it was sent, until stop.
+// Start lets connections to an address through to the target, each piece so much later than it was sent, until stop, which
+// waits for clients to close theirs.
 func Start(ctx context.Context, target string, oneWay time.Duration) (address string, stop func()) {
 	listener := must.Get(new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"))
-	var connections sync.WaitGroup
-	connections.Go(func() {
+	var all sync.WaitGroup
+	all.Go(func() {
 		for {
 			near, err := listener.Accept()
 			if err != nil { // it was closed
 				return
 			}
-			connections.Go(func() { connect(ctx, near, target, oneWay) })
+			far, err := new(net.Dialer).DialContext(ctx, "tcp", target)
+			if err != nil {
+				_ = near.Close() // the client sees that
+				continue
+			}
+			all.Go(func() { carry(far, near, oneWay) })
+			all.Go(func() { carry(near, far, oneWay) })
 		}
 	})
 	return listener.Addr().String(), func() {
 		must.Do(listener.Close())
-		connections.Wait() // clients have closed theirs
+		all.Wait()
 	}
-}
-
-func connect(ctx context.Context, near net.Conn, target string, oneWay time.Duration) {
-	far, err := new(net.Dialer).DialContext(ctx, "tcp", target)
-	if err != nil {
-		_ = near.Close() // the client sees that
-		return
-	}
-	var both sync.WaitGroup
-	both.Go(func() { carry(far, near, oneWay) })
-	both.Go(func() { carry(near, far, oneWay) })
-	both.Wait()
-	_ = errors.Join(near.Close(), far.Close()) // both have ended
 }
 
 type piece struct {
@@ -51,7 +45,7 @@ type piece struct {
 	data []byte
 }
 
-// carry copies until one of both ends.
+// carry copies until one of both ends, and closes the other.
 func carry(to, from net.Conn, oneWay time.Duration) {
 	pieces := make(chan piece, inFlight)
 	go func() {
@@ -59,7 +53,7 @@ func carry(to, from net.Conn, oneWay time.Duration) {
 		for buffer := make([]byte, 64<<10); ; {
 			n, err := from.Read(buffer)
 			if n > 0 {
-				pieces <- piece{time.Now().Add(oneWay), append([]byte(nil), buffer[:n]...)}
+				pieces <- piece{time.Now().Add(oneWay), slices.Clone(buffer[:n])}
 			}
 			if err != nil {
 				return
@@ -72,7 +66,5 @@ func carry(to, from net.Conn, oneWay time.Duration) {
 			_ = from.Close() // so that its reader ends
 		}
 	}
-	if half, ok := to.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite() // it may have ended
-	}
+	_ = to.Close() // it may have ended
 }

@@ -46,14 +46,9 @@ func Run(f func()) (err error) {
 // Share has workers call f for each number below n, and panics with the first error that ended one of them.
 func Share(workers, n int, f func(i int)) {
 	var group errgroup.Group
-	for worker := range workers {
-		group.Go(func() error {
-			return Run(func() {
-				for i := worker; i < n; i += workers {
-					f(i)
-				}
-			})
-		})
+	group.SetLimit(workers)
+	for i := range n {
+		group.Go(func() error { return Run(func() { f(i) }) })
 	}
 	Do(group.Wait())
 }

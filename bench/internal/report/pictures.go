@@ -78,7 +78,10 @@ const (
 	labelRoom  = 1.65 // the axis is this many times as long as the longest bar
 )
 
-var small = charts.FontStyle{FontSize: 10, FontColor: charts.ColorBlack}
+var (
+	small   = charts.FontStyle{FontSize: 10, FontColor: charts.ColorBlack}
+	margins = charts.NewBox(edge, heading, edge, edge)
+)
 
 // wider leaves room in the legend for fonts that are wider than the one that the library measures with.
 const wider = "\u00a0\u00a0\u00a0\u00a0\u00a0\u00a0\u00a0\u00a0"
@@ -93,7 +96,6 @@ func (p picture) svg() []byte {
 	}
 	option := charts.BarChartOption{Horizontal: true, BarSize: 0.8, SeriesLabelPosition: charts.PositionRight}
 	most := 0.0
-	var theirs []charts.Color
 	for i, s := range p.Series {
 		var values []float64
 		var labels []string // of those with a value, for which the library asks in this order
@@ -105,7 +107,6 @@ func (p picture) svg() []byte {
 			most = max(most, g.Bars[i].Value)
 			values, labels = append(values, g.Bars[i].Value), append(labels, g.Bars[i].Label)
 		}
-		theirs = append(theirs, colours[s.Colour])
 		option.SeriesList = append(option.SeriesList, charts.BarSeries{Name: s.Name, Values: values, Label: charts.SeriesLabel{
 			Show: new(true),
 			LabelFormatter: func(int, string, float64) (label string, _ *charts.LabelStyle) {
@@ -113,52 +114,57 @@ func (p picture) svg() []byte {
 				return label, nil
 			},
 		}})
-		option.Legend.SeriesNames = append(option.Legend.SeriesNames, s.Name+wider)
 	}
 	for _, g := range slices.Backward(p.Groups) {
 		option.CategoryAxis.Labels = append(option.CategoryAxis.Labels, g.Label+"\u00a0\u00a0")
 	}
-	option.Theme = charts.GetTheme(charts.ThemeLight).WithBackgroundColor(charts.ColorWhite).WithSeriesColors(theirs)
-	option.Padding = charts.NewBox(edge, heading, edge, edge)
-	option.Legend.Offset, option.Legend.FontStyle = charts.OffsetLeft, small
+	option.Theme, option.Legend, option.Padding = p.theme(), p.legend(), margins
 	option.CategoryAxis.LabelFontStyle = small
 	option.ValueAxis = []charts.ValueAxisOption{{Show: new(false), Min: new(0.0), Max: new(most * labelRoom)}}
 
 	height := heading + legend + edge + len(p.Groups)*(len(p.Series)*barHeight+groupGap)
-	painter := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: chartWidth, Height: height})
-	must.Do(painter.BarChart(option))
-	return p.finish(painter)
+	return p.draw(height, func(painter *charts.Painter) error { return painter.BarChart(option) })
 }
 
 // lines draws a line for each series, over the groups.
 func (p picture) lines() []byte {
-	option := charts.LineChartOption{Padding: charts.NewBox(edge, heading, edge, edge)}
-	var theirs []charts.Color
+	option := charts.LineChartOption{Theme: p.theme(), Legend: p.legend(), Padding: margins}
 	for i, s := range p.Series {
 		series := charts.LineSeries{Name: s.Name + wider}
 		for _, g := range p.Groups {
 			series.Values = append(series.Values, g.Bars[i].Value)
 		}
 		option.SeriesList = append(option.SeriesList, series)
-		option.Legend.SeriesNames = append(option.Legend.SeriesNames, series.Name)
-		theirs = append(theirs, colours[s.Colour])
 	}
 	for _, g := range p.Groups {
 		option.XAxis.Labels = append(option.XAxis.Labels, g.Label)
 	}
-	option.Theme = charts.GetTheme(charts.ThemeLight).WithBackgroundColor(charts.ColorWhite).WithSeriesColors(theirs)
-	option.Legend.Offset, option.Legend.FontStyle = charts.OffsetLeft, small
 	option.XAxis.LabelFontStyle = small
 	option.YAxis = []charts.YAxisOption{{Min: new(0.0), LabelFontStyle: small}}
 	option.ValueFormatter = Thousands
-
-	painter := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: chartWidth, Height: lineHeight})
-	must.Do(painter.LineChart(option))
-	return p.finish(painter)
+	return p.draw(lineHeight, func(painter *charts.Painter) error { return painter.LineChart(option) })
 }
 
-// finish writes what the picture is about above it.
-func (p picture) finish(painter *charts.Painter) []byte {
+func (p picture) theme() charts.ColorPalette {
+	var theirs []charts.Color
+	for _, s := range p.Series {
+		theirs = append(theirs, colours[s.Colour])
+	}
+	return charts.GetTheme(charts.ThemeLight).WithBackgroundColor(charts.ColorWhite).WithSeriesColors(theirs)
+}
+
+func (p picture) legend() charts.LegendOption {
+	legend := charts.LegendOption{Offset: charts.OffsetLeft, FontStyle: small}
+	for _, s := range p.Series {
+		legend.SeriesNames = append(legend.SeriesNames, s.Name+wider)
+	}
+	return legend
+}
+
+// draw draws a chart, with what it is about above it.
+func (p picture) draw(height int, chart func(*charts.Painter) error) []byte {
+	painter := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: chartWidth, Height: height})
+	must.Do(chart(painter))
 	painter.Text(p.Title, edge, 30, 0, charts.FontStyle{FontSize: 14, FontColor: charts.ColorBlack})
 	painter.Text(p.Subtitle, edge, 50, 0, small)
 	return []byte(strings.Replace(string(must.Get(painter.Bytes())), ">", ">"+dark, 1) + "\n")

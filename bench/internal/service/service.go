@@ -32,14 +32,6 @@ func Build(ctx context.Context, binary string) {
 	must.Output(cmd)
 }
 
-// Config says what to run.
-type Config struct {
-	Binary string
-	// KeysFile is that of its signing keys.
-	KeysFile    string
-	DatabaseURL string
-}
-
 // Process is a service that runs.
 type Process struct {
 	// Public and Internal are clients of its listeners.
@@ -51,17 +43,17 @@ type Process struct {
 	done chan error
 }
 
-// Start runs the service, and waits until it is ready.
-func Start(ctx context.Context, cfg Config) *Process {
+// Start runs the service with a file of signing keys, and waits until it is ready.
+func Start(ctx context.Context, binary, keysFile, databaseURL string) *Process {
 	p := &Process{done: make(chan error, 1)}
 	var config net.ListenConfig // of free addresses, both at once, so that they differ
 	public, internal := must.Get(config.Listen(ctx, "tcp", "127.0.0.1:0")), must.Get(config.Listen(ctx, "tcp", "127.0.0.1:0"))
 	p.Public, p.Internal = load.NewClient(public.Addr().String()), load.NewClient(internal.Addr().String())
 	must.Do(errors.Join(public.Close(), internal.Close()))
 
-	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), cfg.Binary, "serve") //nolint:gosec // it is what was built
+	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), binary, "serve") //nolint:gosec // it is what was built
 	p.cmd.Env = []string{
-		"LATCHKEY_DATABASE_URL=" + cfg.DatabaseURL, "LATCHKEY_SIGNING_KEYS_FILE=" + cfg.KeysFile, "LATCHKEY_SERVICE_KEYS=bench:" + Key,
+		"LATCHKEY_DATABASE_URL=" + databaseURL, "LATCHKEY_SIGNING_KEYS_FILE=" + keysFile, "LATCHKEY_SERVICE_KEYS=bench:" + Key,
 		"LATCHKEY_PUBLIC_ADDR=" + p.Public.Address, "LATCHKEY_INTERNAL_ADDR=" + p.Internal.Address, "LATCHKEY_ISSUER=" + population.Issuer,
 		"LATCHKEY_REFRESH_GRACE=" + Grace.String(), "LATCHKEY_ACCESS_TOKEN_TTL=" + population.AccessTokenTTL.String(),
 		"LATCHKEY_CLEANUP_INTERVAL=0", "LATCHKEY_LOG_FORMAT=json",

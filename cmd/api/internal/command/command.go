@@ -1,12 +1,6 @@
 // Package command is the command line. This file has the tree of commands; each is in its own file or that of its group.
 package command
 
-import (
-	"github.com/alecthomas/kong"
-
-	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
-)
-
 // cli is the command line: one field per command.
 type cli struct {
 	Help helpFlag `short:"h" help:"Show this help."`
@@ -73,21 +67,4 @@ type shardsCmd struct {
 type eventsCmd struct {
 	Dead   eventsDeadCmd   `cmd:"" help:"List deliveries that failed for a day and are not tried again."`
 	Resend eventsResendCmd `cmd:"" help:"Send dead deliveries again."`
-}
-
-// parse reads the command line and, for settings that are not on it, the environment.
-func parse(args []string, a *app) (*kong.Context, error) {
-	parser, err := kong.New(&cli{},
-		kong.Name(a.name),
-		kong.NoDefaultHelp(),
-		kong.Writers(a.stdout, a.stderr),
-		kong.Resolvers(a.environment),
-		kong.ExplicitGroups(settings.Groups),
-		kong.Vars{"program": a.name},
-		kong.Bind(a, a.environment),
-	)
-	if err != nil {
-		return nil, err
-	}
-	return parser.Parse(args)
 }

@@ -3,15 +3,18 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
 const (
@@ -63,6 +66,18 @@ func mayCome(err error) bool {
 		return true
 	}
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// unusable says which setting leads to a database that cannot be used, and which one may be missing.
+func unusable(err error) error {
+	if errors.Is(err, primary.ErrReadOnly) {
+		return errors.New("the database of LATCHKEY_DATABASE_URL takes no writes: it is a standby, or default_transaction_read_only is on; it must be a primary")
+	}
+	err = fmt.Errorf("the database of LATCHKEY_DATABASE_URL cannot be used: %w", err)
+	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && strings.HasPrefix(answer.Message, "unsupported startup parameter") {
+		return fmt.Errorf("%w; with a PgBouncer in transaction mode, LATCHKEY_DIRECT_DATABASE_URL must be set", err)
+	}
+	return err
 }
 
 // standIn answers on both listeners that the service is alive and not ready, until it is stopped.

@@ -3,13 +3,8 @@ package serve
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
-	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
 
@@ -68,16 +63,4 @@ func (s *service) checkRights(ctx context.Context, db database.Pools) error {
 		s.log.InfoContext(ctx, "the database schema is newer than this program, which works", "schema", newer)
 	}
 	return nil
-}
-
-// unusable says which setting leads to a database that cannot be used, and which one may be missing.
-func unusable(err error) error {
-	if errors.Is(err, primary.ErrReadOnly) {
-		return errors.New("the database of LATCHKEY_DATABASE_URL takes no writes: it is a standby, or default_transaction_read_only is on; it must be a primary")
-	}
-	err = fmt.Errorf("the database of LATCHKEY_DATABASE_URL cannot be used: %w", err)
-	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && strings.HasPrefix(answer.Message, "unsupported startup parameter") {
-		return fmt.Errorf("%w; with a PgBouncer in transaction mode, LATCHKEY_DIRECT_DATABASE_URL must be set", err)
-	}
-	return err
 }

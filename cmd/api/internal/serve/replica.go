@@ -3,6 +3,7 @@ package serve
 import (
 	"math"
 	"os"
+	"time"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
 	"github.com/latchkey-sessions/latchkey/internal/replicas"
@@ -24,4 +25,12 @@ func (s *service) replica(db database.Pools, accept *verifier.Verifier) *replica
 		}
 		return facts
 	}})
+}
+
+// clockOf returns how far the clock of this machine is ahead of the database's.
+func clockOf(accept *verifier.Verifier) func() (offset, uncertainty time.Duration, known bool) {
+	return func() (offset, uncertainty time.Duration, known bool) {
+		clock, known := accept.Clock()
+		return clock.Offset, clock.Uncertainty, known
+	}
 }

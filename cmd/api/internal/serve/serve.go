@@ -3,177 +3,25 @@
 package serve
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"io"
-	"log/slog"
-	"net"
 	"net/http"
-	"os"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
-	"github.com/latchkey-sessions/latchkey/cmd/api/internal/logpipe"
-	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
-	"github.com/latchkey-sessions/latchkey/cmd/api/internal/terminal"
-	"github.com/latchkey-sessions/latchkey/cmd/api/internal/trail"
 	"github.com/latchkey-sessions/latchkey/httpapi"
 	"github.com/latchkey-sessions/latchkey/internal/console"
 	"github.com/latchkey-sessions/latchkey/internal/events"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
 	"github.com/latchkey-sessions/latchkey/internal/metrics"
 	"github.com/latchkey-sessions/latchkey/internal/replicas"
-	"github.com/latchkey-sessions/latchkey/internal/secretfile"
 	"github.com/latchkey-sessions/latchkey/internal/shards"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
-	"github.com/latchkey-sessions/latchkey/tokens"
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
-
-// Config is the configuration of the service.
-type Config struct {
-	Settings *settings.Serve
-	Version  string
-	// Environment has OpenTelemetry's variables, and the files that secrets came from.
-	Environment *settings.Environment
-	// ReadAgain signals when to reread secrets in files; they are also checked periodically.
-	ReadAgain      <-chan os.Signal
-	Stdout, Stderr io.Writer
-}
-
-// Run serves until ctx ends. It returns nil once all requests are answered and a private database is shut
-// down.
-func Run(ctx context.Context, cfg Config) error {
-	if err := cfg.Settings.Meant(); err != nil {
-		return err
-	}
-	clients, err := cfg.Settings.Clients()
-	if err != nil {
-		return err
-	}
-	endpoints, eventsFiles, err := cfg.Settings.Events(clients)
-	if err != nil {
-		return err
-	}
-	log, closeLog := newLogger(cfg)
-	defer closeLog()
-	traces, err := startTraces(ctx, cfg, log)
-	if err != nil {
-		return err
-	}
-	log = traces.logger(log)
-	if err := fitMemory(memlimit.FromCgroup, cfg.Settings.Private()); err != nil {
-		log.Warn("the container's memory limit is unknown: set GOMEMLIMIT", "error", err)
-	}
-	public, internal, err := listen(ctx, string(cfg.Settings.PublicAddr), string(cfg.Settings.InternalAddr))
-	if err != nil {
-		return err
-	}
-	defer func() { _, _ = public.Close(), internal.Close() }() // if they were not used
-
-	s := &service{
-		Serve: cfg.Settings, version: cfg.Version, environment: cfg.Environment, readAgain: cfg.ReadAgain, log: log, traces: traces, clients: clients, endpoints: endpoints, eventsFiles: eventsFiles,
-		public: public, internal: internal,
-	}
-	greetAt := cfg.Stdout
-	if s.AuditLog == settings.AuditStdout {
-		greetAt = cfg.Stderr // a stream of events must contain nothing else
-	}
-	err = trail.While(ctx, s.Audit, cfg.Stdout, log, traces.origin(httpapi.Origin), func(t trail.Trail) error {
-		s.trail = t
-		if !s.Private() {
-			return s.onConfigured(ctx)
-		}
-		return s.onPrivate(ctx, greetAt)
-	})
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil // the signal came before it was ready
-	}
-	return err
-}
-
-// logTimeout limits how long the remaining log is written at the end.
-const logTimeout = time.Second
-
-// newLogger returns a logger that never makes a request wait, whatever reads the log. At a terminal each line appears
-// at once, in order with what is printed.
-func newLogger(cfg Config) (log *slog.Logger, closeLog func()) {
-	if terminal.Is(cfg.Stderr) {
-		return cfg.Settings.NewLogger(cfg.Stderr), func() {}
-	}
-	pipe := logpipe.New(cfg.Stderr, func(lines int) {
-		log.Warn("log lines were lost: nobody read the log", "lines", lines)
-	})
-	log = cfg.Settings.NewLogger(pipe)
-	return log, func() { pipe.Close(logTimeout) }
-}
-
-// service is a running service: two listeners on one database.
-type service struct {
-	*settings.Serve
-	version          string
-	environment      *settings.Environment
-	readAgain        <-chan os.Signal
-	log              *slog.Logger
-	traces           traces
-	trail            trail.Trail
-	clients          settings.Clients
-	endpoints        []events.Endpoint
-	eventsFiles      []string // with the endpoints' secrets
-	public, internal net.Listener
-	// away are the shards, as copies of their list have them, where the first does not answer as the service starts.
-	away []shards.Entry
-}
-
-// identity is what the service signs and seals with, and the keys of its callers.
-type identity struct {
-	ring *tokens.KeyRing // nil for keys in PostgreSQL
-	// jwks are the keys that PostgreSQL takes over, if it has none.
-	jwks        tokens.Secret
-	serviceKeys settings.ServiceKeys
-	// serviceKeysFile is the file of the service keys, if they are in one.
-	serviceKeysFile string
-	// sealer seals session data; nil for none.
-	sealer sessionstore.Sealer
-}
-
-// identify reads the keys from where the settings say or, if they do not, from the generated files.
-func (s *service) identify(madeSigningKeys, madeServiceKey string) (identity, error) {
-	id := identity{serviceKeys: s.ServiceKeys}
-	var err error
-	signingFile := cmp.Or(string(s.SigningKeysFile), madeSigningKeys)
-	if len(s.KeyEncryptionKey) == 0 {
-		_, id.ring, err = settings.ReadSigningKeys(signingFile)
-	} else if signingFile != "" {
-		id.jwks, _, err = settings.ReadSigningKeys(signingFile)
-	}
-	if err == nil && len(id.serviceKeys) == 0 {
-		id.serviceKeysFile = cmp.Or(string(s.ServiceKeysFile), madeServiceKey)
-		id.serviceKeys, err = settings.ReadServiceKeys(id.serviceKeysFile)
-	}
-	if err == nil {
-		id.sealer, err = s.Sealer()
-	}
-	if id.ring != nil {
-		if hint := settings.OtherAlgorithm(id.ring, string(s.KeyAlgorithm), signingFile); hint != "" {
-			s.log.Warn("a setting has no effect", "reason", hint)
-		}
-	}
-	files := slices.Concat(s.environment.SecretFiles(), s.eventsFiles, []string{signingFile, id.serviceKeysFile, string(s.DataEncryptionKeysetFile)})
-	secretfile.WarnOfReadable(s.log, files...)
-	return id, err
-}
-
-// publicURL is the URL at which clients reach the public listener.
-func (s *service) publicURL() string {
-	return cmp.Or(string(s.Issuer), baseURL(s.public, string(s.PublicAddr)))
-}
 
 // serve answers requests and runs jobs until ctx ends. It calls ready when everything is set up; requests that
 // arrived before are answered then.
@@ -309,14 +157,6 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	return runBeside(ctx, append(beside, measure, s.followServiceKeys(id, server)), func() error {
 		return server.Run(ctx, s.public, s.internal)
 	})
-}
-
-// clockOf returns how far the clock of this machine is ahead of the database's.
-func clockOf(accept *verifier.Verifier) func() (offset, uncertainty time.Duration, known bool) {
-	return func() (offset, uncertainty time.Duration, known bool) {
-		clock, known := accept.Clock()
-		return clock.Offset, clock.Uncertainty, known
-	}
 }
 
 // runBeside stops background work after the requests: one that is being answered may still enqueue a job,

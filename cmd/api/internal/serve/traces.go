@@ -17,15 +17,15 @@ import (
 // at no cost.
 type traces struct{ *tracing.Tracing }
 
-func startTraces(ctx context.Context, cfg Config, log *slog.Logger) (traces, error) {
-	wanted, err := tracing.Wanted(cfg.Environment.Lookup)
+func startTraces(ctx context.Context, environment *settings.Environment, version string, log *slog.Logger) (traces, error) {
+	wanted, err := tracing.Wanted(environment.Lookup)
 	if err != nil {
 		return traces{}, settings.WrongTogether(err.Error())
 	}
 	if !wanted {
 		return traces{}, nil
 	}
-	t, err := tracing.Start(ctx, cfg.Environment.Lookup, cfg.Version, log)
+	t, err := tracing.Start(ctx, environment.Lookup, version, log)
 	return traces{t}, err
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -164,9 +163,4 @@ func jsonProblem(err error, of string) string {
 		return at + ", which is of another type"
 	}
 	return "its end"
-}
-
-// isText reports whether [text] accepts a value.
-func isText(value string) bool {
-	return value != "" && value == strings.TrimSpace(value) && !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f })
 }

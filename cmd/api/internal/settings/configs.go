@@ -36,9 +36,6 @@ func (s *Serve) Store(issuer string) sessionstore.Config {
 	}
 }
 
-// Pooled reports whether LATCHKEY_DATABASE_URL leads to a PgBouncer in transaction mode.
-func (s Database) Pooled() bool { return s.DirectDatabaseURL != "" }
-
 // Open returns the signing keys in PostgreSQL, with these settings. It sends no query.
 func (s StoredKeys) Open(pool *pgxpool.Pool, cfg keystore.Config) (_ *keystore.Store, err error) {
 	if cfg.Sealer, err = tokens.NewSealer(s.KeyEncryptionKey...); err != nil {

@@ -4,29 +4,10 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/alecthomas/kong"
-
 	"github.com/latchkey-sessions/latchkey/dataseal"
 	"github.com/latchkey-sessions/latchkey/internal/secretfile"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
-
-const dataKeysetForm = "a keyset as `api data keys generate` makes one: Tink's JSON, not encrypted, with keys for XAES-256-GCM or AES-256-GCM"
-
-// dataKeyset is what session data is sealed with.
-type dataKeyset struct{ *dataseal.Keyset }
-
-// Decode reads a keyset. It never reveals one.
-func (k *dataKeyset) Decode(ctx *kong.DecodeContext) error {
-	return decodeSecret(ctx, func(text string) (is, may string) {
-		keys, err := dataseal.ParseKeyset([]byte(text))
-		if err != nil {
-			return "not usable", dataKeysetForm
-		}
-		k.Keyset = keys
-		return "", ""
-	})
-}
 
 // Check checks that at most one of them is set.
 func (d Data) Check() error {

@@ -1,10 +1,8 @@
 package settings
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -150,19 +148,4 @@ func (e *endpoint) secret() (tokens.Secret, error) {
 		return "", errors.New("it is not usable")
 	}
 	return tokens.Secret(text), nil
-}
-
-const webhookURLForm = "an https URL such as https://alerts.example.com/latchkey (or http://localhost:9000 for this machine only)"
-
-// isWebhookURL accepts plain http only for this machine: what is sent names a user.
-func isWebhookURL(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()))
-}
-
-// isWebhookSecret accepts a Standard Webhooks secret.
-func isWebhookSecret(text string) bool {
-	encoded, found := strings.CutPrefix(text, "whsec_")
-	secret, err := base64.StdEncoding.DecodeString(encoded)
-	return found && err == nil && len(secret) >= minWebhookSecret && len(secret) <= maxWebhookSecret
 }

@@ -173,14 +173,6 @@ func OtherAlgorithm(ring *tokens.KeyRing, wanted, file string) string {
 	return ""
 }
 
-// Required requires the keys to be in PostgreSQL.
-func (s StoredKeys) Required() error {
-	if len(s.KeyEncryptionKey) == 0 {
-		return Wrong("LATCHKEY_KEY_ENCRYPTION_KEY", "not set", sealingKeysForm+"; `api keys generate --help` explains how to replace keys in a file")
-	}
-	return nil
-}
-
 // Named says which setting fails to open a key.
 func Named(err error) error {
 	if errors.Is(err, tokens.ErrSealed) {

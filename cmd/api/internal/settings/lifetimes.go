@@ -6,6 +6,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
+const maxLifetime = duration(sessionstore.MaxLifetime)
+
 // lifetimes returns how long sessions and their tokens last.
 func (s *Serve) lifetimes() sessionstore.Lifetimes {
 	l := sessionstore.Lifetimes{

@@ -4,12 +4,14 @@ import (
 	"encoding/base64"
 	"errors"
 	"io/fs"
+	"net/url"
 	"strings"
 
 	"github.com/alecthomas/kong"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/dataseal"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -20,6 +22,9 @@ const (
 	sealingKeysForm   = "32 random bytes in base64, such as `openssl rand -base64 32` prints, or several of these, separated by commas: the first seals, all open"
 	webhookSecretForm = "whsec_ followed by 24 to 64 random bytes in base64, as `echo whsec_$(openssl rand -base64 32)` makes it"
 )
+
+// private is a LATCHKEY_DATABASE_URL that requests the private database.
+const private = "private"
 
 // databaseURL is where PostgreSQL is. It may hold a password.
 type databaseURL string
@@ -120,3 +125,35 @@ func (k *compasKey) Decode(ctx *kong.DecodeContext) error {
 }
 
 func (k compasKey) String() string { return tokens.Secret(k).String() }
+
+const webhookURLForm = "an https URL such as https://alerts.example.com/latchkey (or http://localhost:9000 for this machine only)"
+
+// isWebhookURL accepts plain http only for this machine: what is sent names a user.
+func isWebhookURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()))
+}
+
+// isWebhookSecret accepts a Standard Webhooks secret.
+func isWebhookSecret(text string) bool {
+	encoded, found := strings.CutPrefix(text, "whsec_")
+	secret, err := base64.StdEncoding.DecodeString(encoded)
+	return found && err == nil && len(secret) >= minWebhookSecret && len(secret) <= maxWebhookSecret
+}
+
+const dataKeysetForm = "a keyset as `api data keys generate` makes one: Tink's JSON, not encrypted, with keys for XAES-256-GCM or AES-256-GCM"
+
+// dataKeyset is what session data is sealed with.
+type dataKeyset struct{ *dataseal.Keyset }
+
+// Decode reads a keyset. It never reveals one.
+func (k *dataKeyset) Decode(ctx *kong.DecodeContext) error {
+	return decodeSecret(ctx, func(text string) (is, may string) {
+		keys, err := dataseal.ParseKeyset([]byte(text))
+		if err != nil {
+			return "not usable", dataKeysetForm
+		}
+		k.Keyset = keys
+		return "", ""
+	})
+}

@@ -102,24 +102,6 @@ func parseShards(text string) (list shardURLs, is string) {
 	return list, ""
 }
 
-// Sharded reports whether sessions are spread over several databases.
-func (s Database) Sharded() bool { return len(s.Shards) > 0 }
-
-// FirstWeight is the share of new sessions that the shard of LATCHKEY_DATABASE_URL gets.
-func (s Database) FirstWeight() float64 {
-	for _, shard := range s.Shards {
-		if shard.Name == shards.FirstName {
-			return shard.Weight
-		}
-	}
-	return 1
-}
-
-// FurtherShards are all but that of LATCHKEY_DATABASE_URL.
-func (s Database) FurtherShards() []ShardURL {
-	return slices.DeleteFunc(slices.Clone(s.Shards), func(s ShardURL) bool { return s.Name == shards.FirstName })
-}
-
 // ShardURLAgain reads the address of a shard from a text that has been reread.
 func ShardURLAgain(text, name string) (string, error) {
 	list, is := parseShards(text)
@@ -132,31 +114,4 @@ func ShardURLAgain(text, name string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("LATCHKEY_SHARDS no longer has the shard %q", name)
-}
-
-// CheckShards refuses settings that do not work with several databases.
-func (s Database) CheckShards() error {
-	switch {
-	case !s.Sharded():
-		return nil
-	case s.Private():
-		return WrongTogether("LATCHKEY_SHARDS is set and LATCHKEY_DATABASE_URL is not: it must be set to the PostgreSQL of the first shard")
-	case s.Pooled():
-		return WrongTogether("LATCHKEY_SHARDS and LATCHKEY_DIRECT_DATABASE_URL are both set: shards work without a PgBouncer only")
-	}
-	return nil
-}
-
-// checkShards is [Database.CheckShards] for the service.
-func (s *Serve) checkShards() error {
-	without := func(setting, why string) error {
-		return WrongTogether("LATCHKEY_SHARDS and " + setting + " are both set: " + why)
-	}
-	switch {
-	case !s.Sharded():
-		return nil
-	case s.CompasSigningKey != "":
-		return without("LATCHKEY_COMPAS_SIGNING_KEY", "the sessions of Compas are in one database")
-	}
-	return s.CheckShards()
 }

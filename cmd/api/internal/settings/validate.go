@@ -13,7 +13,6 @@ const (
 	// learn of it.
 	minRetention = duration(sessionstore.MaxAccessTokenTTL + time.Hour)
 	minMaxAge    = duration(time.Hour)
-	maxLifetime  = duration(sessionstore.MaxLifetime)
 	// minKeyRotation leaves a margin for the job that maintains the keys, which runs once per hour.
 	minKeyRotation = duration(time.Hour)
 )
@@ -72,4 +71,26 @@ func (s Retention) Check() error {
 		return Wrong("LATCHKEY_CLEANUP_SESSION_MAX_AGE", s.CleanupSessionMaxAge.String(), "a duration of 1h or more, or 0 for none")
 	}
 	return nil
+}
+
+// Required requires the keys to be in PostgreSQL.
+func (s StoredKeys) Required() error {
+	if len(s.KeyEncryptionKey) == 0 {
+		return Wrong("LATCHKEY_KEY_ENCRYPTION_KEY", "not set", sealingKeysForm+"; `api keys generate --help` explains how to replace keys in a file")
+	}
+	return nil
+}
+
+// checkShards is [Database.CheckShards] for the service.
+func (s *Serve) checkShards() error {
+	without := func(setting, why string) error {
+		return WrongTogether("LATCHKEY_SHARDS and " + setting + " are both set: " + why)
+	}
+	switch {
+	case !s.Sharded():
+		return nil
+	case s.CompasSigningKey != "":
+		return without("LATCHKEY_COMPAS_SIGNING_KEY", "the sessions of Compas are in one database")
+	}
+	return s.CheckShards()
 }

@@ -74,6 +74,11 @@ func (t *text) Decode(ctx *kong.DecodeContext) error {
 	})
 }
 
+// isText reports whether [text] accepts a value.
+func isText(value string) bool {
+	return value != "" && value == strings.TrimSpace(value) && !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
 // names are audiences.
 type names []string
 
