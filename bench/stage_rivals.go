@@ -74,7 +74,7 @@ func (b *bench) compas(ctx context.Context) {
 }
 
 // callCompas measures the functions of @compas/store that create, get and refresh a session, in a Node process: each for
-// so long, after a warm-up of a quarter of it, with as many callers and connections as there are workers, and with at
+// the configured duration, after a warm-up of a quarter of it, with as many callers and connections as there are workers, and with at
 // least as many sessions. The package is installed from the npm registry. See rivals/README.md.
 func (b *bench) callCompas(ctx context.Context) (rows []report.Row) {
 	const (
