@@ -26,7 +26,7 @@ var rules = []rule{
 	{
 		// A "who" without an antecedent: "Who has it can make tokens". Questions and headings have one, too.
 		regexp.MustCompile(`(?:^|[.:;|] +\**|\b(?:so|only|but|or|that|because|where|while|for|by|to|of|than) )[Ww]ho (?:has|have|had|wants|calls|comes|finds|asks|answers|creates|presents|signs|reads|writes|is|checks|can|does|listens|may|embeds|knows|lags|waits|hangs|gives|needs|uses|sends|gets|takes)\b[^?]*$`),
-		"who stands for nobody: anyone who, whoever, those who, or what is meant by it",
+		"who stands for nobody: anyone who, those who, or the one that is meant",
 	},
 	{
 		regexp.MustCompile(`(?i)\btold by nobody\b|\bfor the second's sake\b|\bno such way back\b|\bis no toy\b|\bis nothing to have\b|\bneed not fear\b`),
@@ -58,7 +58,7 @@ var rules = []rule{
 	},
 	{
 		regexp.MustCompile(`(?i)\b(?:for whomever|whom (?:everybody|everyone)|be it by|if need be|in vain|not to be had|hardly anybody|is a matter of)\b`),
-		"say it with a verb and its subject: whoever asked, even, if necessary, timed out, is not available",
+		"say it with a verb and its subject: the caller, even, if necessary, timed out, is not available",
 	},
 	{
 		regexp.MustCompile(`(?i)\bthat (?:is|are) to be\b`),
