@@ -81,11 +81,13 @@ func TestCustomClaimsRefusals(t *testing.T) {
 		`{"scope":""}`:                   {Pointer: "/scope", Problem: "not a scope"},
 		`{"scope":"a  b"}`:               {Pointer: "/scope", Problem: "not a scope"},
 		`{"scope":"a\"b"}`:               {Pointer: "/scope", Problem: "not a scope"},
-		`{"a":"` + strings.Repeat("x", tokens.MaxCustomBytes) + `"}`:                {Problem: "longer than 4096 bytes"},
-		`{"a":"` + strings.Repeat("x", 100*tokens.MaxCustomBytes) + `"}`:            {Problem: "longer than 4096 bytes"},
-		strings.Repeat(`{"a":`, 33) + "1" + strings.Repeat("}", 33):                 {Problem: "nested deeper than 32 levels"},
-		strings.Repeat(`{"a":`, 20_000) + "1" + strings.Repeat("}", 20_000):         {Problem: "longer than 4096 bytes"},
-		`{"a":` + strings.Repeat(`[`, 1500) + strings.Repeat("]", 1500) + `,"b":1}`: {Problem: "nested deeper than 32 levels"},
+		`{"a":"` + strings.Repeat("x", tokens.MaxCustomBytes) + `"}`:                   {Problem: "longer than 4096 bytes"},
+		`{"a":"` + strings.Repeat("x", tokens.MaxCustomBytes-len(`{"a":""}`)+1) + `"}`: {Problem: "longer than 4096 bytes"},
+		`{}` + strings.Repeat(" ", 16*tokens.MaxCustomBytes-len(`{}`)+1):               {Problem: "longer than 4096 bytes"},
+		`{"a":"` + strings.Repeat("x", 100*tokens.MaxCustomBytes) + `"}`:               {Problem: "longer than 4096 bytes"},
+		strings.Repeat(`{"a":`, 33) + "1" + strings.Repeat("}", 33):                    {Problem: "nested deeper than 32 levels"},
+		strings.Repeat(`{"a":`, 20_000) + "1" + strings.Repeat("}", 20_000):            {Problem: "longer than 4096 bytes"},
+		`{"a":` + strings.Repeat(`[`, 1500) + strings.Repeat("]", 1500) + `,"b":1}`:    {Problem: "nested deeper than 32 levels"},
 	} {
 		_, err := tokens.CustomClaims([]byte(text))
 		got, ok := errors.AsType[*tokens.CustomError](err)
@@ -96,6 +98,38 @@ func TestCustomClaimsRefusals(t *testing.T) {
 	for _, name := range tokens.ReservedClaims() {
 		if _, err := tokens.CustomClaims([]byte(`{"` + strings.ToUpper(name) + `":1}`)); err == nil {
 			t.Errorf("%s is taken in capitals", name)
+		}
+	}
+}
+
+// An error names the member, and repeats no value.
+func TestTextOfCustomErrors(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"sub":"root"}`:     "/sub: reserved, in whatever spelling, as are " + strings.Join(tokens.ReservedClaims(), ", "),
+		`[]`:                 "not a JSON object",
+		`{"a":"secret","b"}`: "not valid JSON (byte 17)",
+		`{"a":[0,1e309]}`:    "/a/1: a number beyond what 64 bits of floating point hold, which is up to 1.7e308",
+	} {
+		if _, err := tokens.CustomClaims([]byte(text)); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}
+
+// A token without claims of the session's own has an empty object of them.
+func TestDecode(t *testing.T) {
+	t.Parallel()
+	for form, want := range map[string]struct {
+		role, scope string
+		isFine      bool
+	}{"": {"", "", true}, `{"role":"editor","scope":"a b"}`: {"editor", "a b", true}, `{"role":1,"scope":1}`: {"", "", false}, `{"ascope":"a"}`: {"", "", true}} {
+		c := tokens.Claims{Custom: form}
+		var own struct {
+			Role string `json:"role"`
+		}
+		if err := c.Decode(&own); (err == nil) != want.isFine || own.Role != want.role || c.Scope() != want.scope {
+			t.Errorf("%q: %+v, %q, %v", form, own, c.Scope(), err)
 		}
 	}
 }

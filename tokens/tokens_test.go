@@ -81,6 +81,10 @@ func TestNoSubject(t *testing.T) {
 	if err != nil || got.Subject != "" {
 		t.Errorf("got subject %q, error %v", got.Subject, err)
 	}
+	c.Type = tokens.RefreshToken
+	if sub, has := part(t, k.sign(t, c), 1)["sub"]; has {
+		t.Errorf("the refresh token's sub is %v", sub)
+	}
 }
 
 func TestSameClaimsSameToken(t *testing.T) {
@@ -172,6 +176,10 @@ func TestConfigIsChecked(t *testing.T) {
 		"negative leeway": func(c *tokens.Config) { c.Leeway = -1 },
 		"long leeway":     func(c *tokens.Config) { c.Leeway = 2 * time.Minute },
 		"long issuer":     func(c *tokens.Config) { c.Issuer = strings.Repeat("x", 513) },
+		"long audience":   func(c *tokens.Config) { c.Audience = strings.Repeat("x", 513) },
+		"long client":     func(c *tokens.Config) { c.ClientID = strings.Repeat("x", 513) },
+		"long endpoint":   func(c *tokens.Config) { c.TokenEndpoint = strings.Repeat("x", 513) },
+		"long further":    func(c *tokens.Config) { c.AcceptedAudiences = []string{strings.Repeat("x", 513)} },
 	} {
 		cfg := config()
 		change(&cfg)
