@@ -63,3 +63,13 @@ func TestNothingIsSignedToVerify(t *testing.T) {
 		}
 	}
 }
+
+// What a key cannot sign is not signed with another key's method.
+func TestSignWithAKeyOfAnotherType(t *testing.T) {
+	t.Parallel()
+	for _, a := range algorithms {
+		if signature, err := a.method.Sign("x", "no key"); err == nil || signature != nil {
+			t.Errorf("%s: %v", a.name(), err)
+		}
+	}
+}
