@@ -1,6 +1,9 @@
 package tokens
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // Exactly as many tokens are remembered as
 // configured.
@@ -21,5 +24,25 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	if m, err := newMemory(Config{Remember: -1}); m != nil || err != nil {
 		t.Errorf("none are to be remembered: %v, %v", m, err)
+	}
+}
+
+// A token is forgotten when it expires: what a client no longer sends is not kept.
+func TestMemoryForgetsWhatExpires(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	m, err := newMemory(Config{Remember: 8, Leeway: 5 * time.Second, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, left := range []time.Duration{time.Hour, -time.Hour} {
+		m.add([32]byte{byte(i)}, &verifiedClaims{Claims: Claims{ExpiresAt: now.Add(left)}})
+		entry, ok := m.cache.GetEntryQuietly([32]byte{byte(i)})
+		if left > 0 && (!ok || entry.ExpiresAfter() > left+5*time.Second || entry.ExpiresAfter() < left) {
+			t.Errorf("a token that is good for %v: %v, forgotten after %v", left, ok, entry.ExpiresAfter())
+		}
+		if left < 0 && ok && entry.ExpiresAfter() > time.Second {
+			t.Errorf("a token that has expired is forgotten after %v", entry.ExpiresAfter())
+		}
 	}
 }
