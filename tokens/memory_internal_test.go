@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"crypto/sha256"
 	"testing"
 	"time"
 )
@@ -43,6 +44,40 @@ func TestMemoryForgetsWhatExpires(t *testing.T) {
 		}
 		if left < 0 && ok && entry.ExpiresAfter() > time.Second {
 			t.Errorf("a token that has expired is forgotten after %v", entry.ExpiresAfter())
+		}
+	}
+}
+
+// A client sends a refresh token once: it is not remembered.
+func TestMemoryOfAccessTokensOnly(t *testing.T) {
+	t.Parallel()
+	jwk, _, err := GenerateKey("EdDSA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := ParseKeyRing([]byte(`{"keys":[` + string(jwk) + `]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{Issuer: "https://id.example.com", Audience: "api"}
+	signer, err := NewSigner(ring, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := NewVerifier(ring, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for typ, want := range map[Type]bool{AccessToken: true, RefreshToken: false} {
+		token, err := signer.Sign(Claims{Type: typ, IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := verifier.Verify(string(token), typ); err != nil {
+			t.Fatal(err)
+		}
+		if _, has := verifier.ring.Load().verified.get(sha256.Sum256([]byte(token))); has != want {
+			t.Errorf("%s is remembered: %v", typ, has)
 		}
 	}
 }

@@ -274,6 +274,31 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
+// RFC 7009 §2.1: a client need not say of which type its token is.
+func TestVerifyAny(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "HS256")
+	for _, typ := range []tokens.Type{tokens.AccessToken, tokens.RefreshToken} {
+		c := claims(typ)
+		good := k.sign(t, c)
+		want := must(k.verifier.Verify(good, typ))(t)
+		for name, verify := range map[string]func(string) (tokens.Claims, error){"any": k.verifier.VerifyAny, "issued": k.verifier.VerifyIssued} {
+			if got, err := verify(good); err != nil || got != want {
+				t.Errorf("%s, %s: %+v, %v", typ, name, got, err)
+			}
+		}
+		c.ExpiresAt = now.Add(-time.Hour)
+		if got, err := k.verifier.VerifyAny(k.sign(t, c)); !errors.Is(err, tokens.ErrExpired) || got != (tokens.Claims{Type: typ}) {
+			t.Errorf("%s, expired: %+v, %v", typ, got, err)
+		}
+		body := part(t, good, 1)
+		body["nbf"] = now.Add(time.Hour).Unix()
+		if got, err := k.verifier.VerifyAny(k.resign(t, part(t, good, 0), body)); !errors.Is(err, tokens.ErrNotValidYet) || got != (tokens.Claims{}) {
+			t.Errorf("%s, not valid yet: %+v, %v", typ, got, err)
+		}
+	}
+}
+
 // The issuer, which has the clock that timed a token, compares the times itself.
 // Everything else is still required.
 func TestVerifyIssued(t *testing.T) {
