@@ -233,6 +233,7 @@ func TestConfirm(t *testing.T) {
 		"bound, with two proofs":       {false, "DPoP", mine, 2, dpop.ErrInvalid, "invalid_dpop_proof"},
 		"bound to another key":         {false, "DPoP", thumbprint(t, ed(t)), 1, dpop.ErrNotBound, "invalid_token"},
 		"bearer token, as bound":       {false, "DPoP", "", 1, dpop.ErrNotBound, "invalid_token"},
+		"bearer token, without proof":  {false, "DPoP", "", 0, dpop.ErrNotBound, "invalid_token"},
 		"no checker, bearer token":     {true, "Bearer", "", 0, nil, ""},
 		"no checker, bound":            {true, "DPoP", mine, 1, dpop.ErrNotBound, "invalid_token"},
 		"no checker, bound, as bearer": {true, "Bearer", mine, 0, dpop.ErrNotBound, "invalid_token"},

@@ -138,12 +138,17 @@ func TestAmbiguousClaims(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, changed := range map[string]string{
-		"a member twice":        strings.Replace(string(text), "{", `{"sub":"eve",`, 1),
-		"a name in capitals":    strings.Replace(string(text), `"iss"`, `"ISS"`, 1),
-		"text after the claims": string(text) + " {}",
-		"no UTF-8":              strings.Replace(string(text), "user-1", "user-\xff", 1),
-		"null":                  "null",
-		"a list":                "[" + string(text) + "]",
+		// Here everything that is required precedes the ambiguity.
+		"a member twice, at the end":  strings.TrimSuffix(string(text), "}") + `,"sub":"eve"}`,
+		"another twice, at the end":   strings.TrimSuffix(string(text), "}") + `,"role":"a","role":"b"}`,
+		"no UTF-8, at the end":        strings.TrimSuffix(string(text), "}") + `,"role":"` + "\xff" + `"}`,
+		"of another kind, at the end": strings.TrimSuffix(string(text), "}") + `,"nbf":"0"}`,
+		"a member twice":              strings.Replace(string(text), "{", `{"sub":"eve",`, 1),
+		"a name in capitals":          strings.Replace(string(text), `"iss"`, `"ISS"`, 1),
+		"text after the claims":       string(text) + " {}",
+		"no UTF-8":                    strings.Replace(string(text), "user-1", "user-\xff", 1),
+		"null":                        "null",
+		"a list":                      "[" + string(text) + "]",
 	} {
 		wantInvalid(t, k, name, k.attach(t, header+"."+base64.RawURLEncoding.EncodeToString([]byte(changed))))
 	}

@@ -99,3 +99,58 @@ func TestAudiencesThatCannotBe(t *testing.T) {
 		}
 	}
 }
+
+// A single name may look like half a list. It is written as a string all the same.
+func TestAudienceThatIsNearlyAList(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{`x"]`, `["x`, `[]`, `[1]`, `null`} {
+		cfg := config()
+		cfg.Audience = name
+		k := kitFor(t, cfg, setup(t, "EdDSA").jwk)
+		token := k.sign(t, claims(tokens.AccessToken))
+		if aud := part(t, token, 1)["aud"]; aud != name {
+			t.Errorf("%s is written as %v", name, aud)
+		}
+		if got, err := k.verifier.Verify(token, tokens.AccessToken); err != nil || got.Audience != name {
+			t.Errorf("%s: %q, %v", name, got.Audience, err)
+		}
+		if diff := cmp.Diff([]string{name}, tokens.Audiences(name)); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// An aud in a form that we never write is no audience of somebody else's, which the issuer
+// would accept; nor is it the text that it resembles.
+func TestAudienceInAnotherForm(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "HS256")
+	good := k.sign(t, claims(tokens.AccessToken))
+	wanted := part(t, good, 1)["aud"]
+	for _, aud := range []any{
+		nil, "", 1, true, map[string]any{"aud": wanted}, []any{}, []any{wanted}, []any{wanted, wanted}, []any{wanted, ""}, []any{wanted, 1}, []any{wanted, nil},
+		`["` + fmt.Sprint(wanted) + `","x"]`,
+	} {
+		body := part(t, good, 1)
+		body["aud"] = aud
+		token := k.resign(t, part(t, good, 0), body)
+		for name, verify := range map[string]func(string) (tokens.Claims, error){"any": k.verifier.VerifyAny, "issued": k.verifier.VerifyIssued} {
+			if got, err := verify(token); !errors.Is(err, tokens.ErrInvalid) || errors.Is(err, tokens.ErrWrongAudience) || got != (tokens.Claims{}) {
+				t.Errorf("aud %v, %s: %+v, %v", aud, name, got, err)
+			}
+		}
+	}
+	for text, aud := range map[string]any{"1": 1, "true": true, "null": nil} {
+		cfg := config()
+		cfg.Audience = text
+		k := kitFor(t, cfg, k.jwk)
+		body := part(t, good, 1)
+		if body["aud"] = text; aud != text {
+			if _, err := k.verifier.Verify(k.resign(t, part(t, good, 0), body), tokens.AccessToken); err != nil {
+				t.Errorf("%q: %v", text, err)
+			}
+		}
+		body["aud"] = aud
+		wantInvalid(t, k, "not the text "+text, k.resign(t, part(t, good, 0), body))
+	}
+}

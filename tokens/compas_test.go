@@ -157,6 +157,44 @@ func TestCompasTokenRefused(t *testing.T) {
 	}
 }
 
+// An error says what is wrong: that a token is not signed by Compas means another key.
+func TestReasonsOfCompas(t *testing.T) {
+	t.Parallel()
+	v := compasVerifier(t)
+	access := fmt.Sprintf(`{"exp":%d,"compasSessionAccessToken":%q}`, now.Unix()+60, compasRow)
+	for reason, token := range map[string]string{
+		"not a token of Compas": signCompas(`{"typ":"JWT","alg":"HS256"}`, access, compasKey),
+		"not signed by Compas":  signCompas(compasHeader, access, compasKey+"!"),
+		"claims":                signCompas(compasHeader, `{"exp":4102444800}`, compasKey),
+	} {
+		for _, typ := range []tokens.Type{tokens.AccessToken, tokens.RefreshToken} {
+			if c, err := v.Verify(token, typ); !errors.Is(err, tokens.ErrInvalid) || errors.Is(err, tokens.ErrWrongType) || !strings.HasSuffix(err.Error(), ": "+reason) || c != (tokens.CompasClaims{}) {
+				t.Errorf("%s as %s: %+v, %v", reason, typ, c, err)
+			}
+		}
+	}
+}
+
+// The caller has the database's clock and compares exp with it. Everything else is checked.
+func TestIssuedByCompas(t *testing.T) {
+	t.Parallel()
+	v := compasVerifier(t)
+	for _, exp := range []time.Time{now.Add(time.Hour), now.Add(-time.Hour)} {
+		payload := fmt.Sprintf(`{"exp":%d,"compasSessionRefreshToken":%q}`, exp.Unix(), compasRow)
+		want := tokens.CompasClaims{Type: tokens.RefreshToken, TokenID: uuid.MustParse(compasRow), ExpiresAt: exp}
+		if got, err := v.VerifyIssued(signCompas(compasHeader, payload, compasKey)); err != nil || got != want {
+			t.Errorf("%+v, %v, want %+v", got, err, want)
+		}
+		for name, token := range map[string]string{
+			"forged": signCompas(compasHeader, payload, compasKey+"!"), "of no row": signCompas(compasHeader, fmt.Sprintf(`{"exp":%d}`, exp.Unix()), compasKey),
+		} {
+			if got, err := v.VerifyIssued(token); !errors.Is(err, tokens.ErrInvalid) || errors.Is(err, tokens.ErrExpired) || got != (tokens.CompasClaims{}) {
+				t.Errorf("%s: %+v, %v", name, got, err)
+			}
+		}
+	}
+}
+
 // Compas counts UTF-16 code units.
 func TestCompasKey(t *testing.T) {
 	t.Parallel()

@@ -137,6 +137,7 @@ func TestContextRefusals(t *testing.T) {
 			{Authentication: &tokens.Authentication{ACR: `a"`}},
 			{Authentication: &tokens.Authentication{ACR: `a\`}},
 			{Authentication: &tokens.Authentication{ACR: "é"}},
+			{Authentication: &tokens.Authentication{ACR: "\x7f"}},
 		},
 		"/amr":                 {{Authentication: &tokens.Authentication{AMR: make([]string, 17)}}},
 		"/amr/0":               {{Authentication: &tokens.Authentication{AMR: []string{""}}}},
@@ -158,6 +159,62 @@ func TestContextRefusals(t *testing.T) {
 			if _, err := setup(t, "EdDSA").signer.Sign(c); err == nil {
 				t.Errorf("signed an invalid %s", pointer)
 			}
+		}
+	}
+}
+
+// An error says what is allowed.
+func TestContextProblems(t *testing.T) {
+	t.Parallel()
+	const word = "printable ASCII characters other than space, quotation mark and backslash"
+	for want, context := range map[string]tokens.Context{
+		"/acr: not a string of 1 to 255 " + word:    {Authentication: &tokens.Authentication{ACR: " "}},
+		"/amr/0: not a string of 1 to 64 " + word:   {Authentication: &tokens.Authentication{AMR: []string{""}}},
+		"/cookie: not a string of 1 to 128 " + word: {Cookie: " "},
+		"/act: longer than 1024 bytes":              {Actor: &tokens.Actor{Subject: strings.Repeat("\x01", 200)}},
+		"/act/sub: missing: an actor has a subject": {Actor: &tokens.Actor{}},
+	} {
+		if _, err := tokens.JoinClaims(context, ""); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+// Actors take up to 1024 bytes as JSON.
+func TestLongestActors(t *testing.T) {
+	t.Parallel()
+	for more, isFine := range map[int]bool{0: true, 1: false} {
+		chain := tokens.Actor{Subject: strings.Repeat("s", 255), Issuer: strings.Repeat("i", 255), Actor: &tokens.Actor{Subject: strings.Repeat("s", 255), Issuer: "i"}}
+		text, err := json.Marshal(chain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chain.Actor.Issuer = strings.Repeat("i", 1+1024-len(text)+more)
+		if _, err := tokens.JoinClaims(tokens.Context{Actor: &chain}, ""); (err == nil) != isFine {
+			t.Errorf("%d bytes: %v", 1024+more, err)
+		}
+	}
+}
+
+// The form in which a session's row stores them: each release reads what another has
+// written.
+func TestFormOfContexts(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		context   tokens.Context
+		own, want string
+	}{
+		{tokens.Context{Cookie: "c"}, "", "{\"latchkey_cookie\":\"c\"\n}"},
+		{tokens.Context{Cookie: "c"}, `{"a":1}`, "{\"latchkey_cookie\":\"c\"\n,\"a\":1}"},
+		{tokens.Context{Authentication: &tokens.Authentication{ACR: "gold"}}, "", "{\"acr\":\"gold\"\n}"},
+		{tokens.Context{Authentication: &tokens.Authentication{AMR: []string{"pwd"}}}, `{"a":1}`, "{\"amr\":[\"pwd\"]\n,\"a\":1}"},
+		{tokens.Context{Authentication: &tokens.Authentication{AuthTime: time.Unix(0, 0)}}, "", "{\"auth_time\":0\n}"},
+		{tokens.Context{Actor: &tokens.Actor{Subject: "s"}}, "", "{\"act\":{\"sub\":\"s\"}\n}"},
+		{everyContext(), `{"a":1}`, `{"acr":"urn:example:gold","act":{"sub":"support-7","iss":"https://staff.example.com","act":{"sub":"bot"}},"amr":["pwd","otp"],` +
+			`"auth_time":1772366000,"latchkey_cookie":"__Host-shop"` + "\n" + `,"a":1}`},
+	} {
+		if got, err := tokens.JoinClaims(test.context, test.own); err != nil || got != test.want {
+			t.Errorf("%q, %v, want %q", got, err, test.want)
 		}
 	}
 }

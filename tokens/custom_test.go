@@ -15,21 +15,24 @@ import (
 func TestCustomClaims(t *testing.T) {
 	t.Parallel()
 	deepest := strings.Repeat(`{"a":`, 32) + "1" + strings.Repeat("}", 32)
+	deepArray := `{"a":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + "}"
 	for text, want := range map[string]string{
 		`{}`:             ``,
 		` { } `:          ``,
 		`{"role":"sub"}`: `{"role":"sub"}`,
 		`{}` + strings.Repeat(" ", 16*tokens.MaxCustomBytes-len(`{}`)): ``,
-		deepest:                                                        deepest,
-		`{"b":1.50,"a":[1e3,null]}`:                                    `{"a":[1e3,null],"b":1.50}`,
-		`{"id":12345678901234567890123}`:                               `{"id":12345678901234567890123}`,
-		`{"\u0072ole":"\u00e9"}`:                                       `{"role":"é"}`,
-		`{"scope":"openid orders:read"}`:                               `{"scope":"openid orders:read"}`,
-		`{"a":[-0,1e308,1e-999]}`:                                      `{"a":[-0,1e308,1e-999]}`,
-		`{"b":{"d":1,"c":2},"a":[{"f":{},"e":[]}]}`:                    `{"a":[{"e":[],"f":{}}],"b":{"c":2,"d":1}}`,
-		`{"a!":1,"a":2,"":3}`:                                          `{"":3,"a":2,"a!":1}`,
-		`{"\uff5e":1,"\ud83d\ude00":2,"\"":3,"\t":4,"[":5}`:            `{"\t":4,"\"":3,"[":5,"` + "\U0001F600" + `":2,"` + "\uff5e" + `":1}`, // by UTF-16
-		`{"role":1,"Role":2,"ROLE":{"Scope":"x"},"scopes":1,"cope":2}`: `{"ROLE":{"Scope":"x"},"Role":2,"cope":2,"role":1,"scopes":1}`,        // RFC 7519 §4: names are compared to the letter
+		deepest:                                             deepest,
+		deepArray:                                           deepArray,
+		`{"b":1.50,"a":[1e3,null]}`:                         `{"a":[1e3,null],"b":1.50}`,
+		`{"id":12345678901234567890123}`:                    `{"id":12345678901234567890123}`,
+		`{"\u0072ole":"\u00e9"}`:                            `{"role":"é"}`,
+		`{"scope":"openid orders:read"}`:                    `{"scope":"openid orders:read"}`,
+		`{"a":[-0,1e308,1e-999]}`:                           `{"a":[-0,1e308,1e-999]}`,
+		`{"b":{"d":1,"c":2},"a":[{"f":{},"e":[]}]}`:         `{"a":[{"e":[],"f":{}}],"b":{"c":2,"d":1}}`,
+		`{"a!":1,"a":2,"":3}`:                               `{"":3,"a":2,"a!":1}`,
+		`{"\uff5e":1,"\ud83d\ude00":2,"\"":3,"\t":4,"[":5}`: `{"\t":4,"\"":3,"[":5,"` + "\U0001F600" + `":2,"` + "\uff5e" + `":1}`, // by UTF-16
+		`{"role":1,"Role":2,"ROLE":{"Scope":"x"},"scopes":1,"cope":2}`: `{"ROLE":{"Scope":"x"},"Role":2,"cope":2,"role":1,"scopes":1}`, // RFC 7519 §4: names are compared to the letter
+		`{"ac\u0173":1,"s\u0175b":2,"\u212bud":3}`:                     `{"acų":1,"sŵb":2,"` + "\u212b" + `ud":3}`,                     // they fold to no ASCII letter
 		`{"proto":1,"a":{"__proto__":2}}`:                              `{"a":{"__proto__":2},"proto":1}`,
 		`{"https://example.com/sub":1,"roles":{"sub":2}}`:              `{"https://example.com/sub":1,"roles":{"sub":2}}`,
 	} {
@@ -78,14 +81,23 @@ func TestCustomClaimsRefusals(t *testing.T) {
 		`{"a":"\ud800"}`:                 {Problem: "not valid JSON"},
 		`{"a":NaN}`:                      {Problem: "not valid JSON"},
 		`{"scope":["a"]}`:                {Pointer: "/scope", Problem: "not a scope"},
-		`{"scope":""}`:                   {Pointer: "/scope", Problem: "not a scope"},
-		`{"scope":"a  b"}`:               {Pointer: "/scope", Problem: "not a scope"},
-		`{"scope":"a\"b"}`:               {Pointer: "/scope", Problem: "not a scope"},
-		`{"a":"` + strings.Repeat("x", tokens.MaxCustomBytes) + `"}`:                {Problem: "longer than 4096 bytes"},
-		`{"a":"` + strings.Repeat("x", 100*tokens.MaxCustomBytes) + `"}`:            {Problem: "longer than 4096 bytes"},
-		strings.Repeat(`{"a":`, 33) + "1" + strings.Repeat("}", 33):                 {Problem: "nested deeper than 32 levels"},
-		strings.Repeat(`{"a":`, 20_000) + "1" + strings.Repeat("}", 20_000):         {Problem: "longer than 4096 bytes"},
-		`{"a":` + strings.Repeat(`[`, 1500) + strings.Repeat("]", 1500) + `,"b":1}`: {Problem: "nested deeper than 32 levels"},
+		`{"scope":123}`:                  {Pointer: "/scope", Problem: "not a scope"},
+		`{"scope":true}`:                 {Pointer: "/scope", Problem: "not a scope"},
+		`{"scope":null}`:                 {Pointer: "/scope", Problem: "not a scope"},
+		`{"scope":" a"}`:                 {Pointer: "/scope", Problem: "not a scope"},
+		`{"b":1,"a":2,}`:                 {Problem: "not valid JSON (byte 12)"},
+		`{"b":1,"a":2]`:                  {Problem: "not valid JSON (byte 12)"},
+		`{"a":[` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `]}`: {Problem: "nested deeper than 32 levels"},
+		`{"scope":""}`:     {Pointer: "/scope", Problem: "not a scope"},
+		`{"scope":"a  b"}`: {Pointer: "/scope", Problem: "not a scope"},
+		`{"scope":"a\"b"}`: {Pointer: "/scope", Problem: "not a scope"},
+		`{"a":"` + strings.Repeat("x", tokens.MaxCustomBytes) + `"}`:                   {Problem: "longer than 4096 bytes"},
+		`{"a":"` + strings.Repeat("x", tokens.MaxCustomBytes-len(`{"a":""}`)+1) + `"}`: {Problem: "longer than 4096 bytes"},
+		`{}` + strings.Repeat(" ", 16*tokens.MaxCustomBytes-len(`{}`)+1):               {Problem: "longer than 4096 bytes"},
+		`{"a":"` + strings.Repeat("x", 100*tokens.MaxCustomBytes) + `"}`:               {Problem: "longer than 4096 bytes"},
+		strings.Repeat(`{"a":`, 33) + "1" + strings.Repeat("}", 33):                    {Problem: "nested deeper than 32 levels"},
+		strings.Repeat(`{"a":`, 20_000) + "1" + strings.Repeat("}", 20_000):            {Problem: "longer than 4096 bytes"},
+		`{"a":` + strings.Repeat(`[`, 1500) + strings.Repeat("]", 1500) + `,"b":1}`:    {Problem: "nested deeper than 32 levels"},
 	} {
 		_, err := tokens.CustomClaims([]byte(text))
 		got, ok := errors.AsType[*tokens.CustomError](err)
@@ -96,6 +108,41 @@ func TestCustomClaimsRefusals(t *testing.T) {
 	for _, name := range tokens.ReservedClaims() {
 		if _, err := tokens.CustomClaims([]byte(`{"` + strings.ToUpper(name) + `":1}`)); err == nil {
 			t.Errorf("%s is taken in capitals", name)
+		}
+	}
+}
+
+// An error names the member, and repeats no value.
+func TestTextOfCustomErrors(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"sub":"root"}`:     "/sub: reserved, in whatever spelling, as are " + strings.Join(tokens.ReservedClaims(), ", "),
+		`[]`:                 "not a JSON object",
+		`{"a":"secret","b"}`: "not valid JSON (byte 17)",
+		`{"a":1,}`:           "not valid JSON (byte 6)",
+		`{"a":[1,]}`:         "not valid JSON (byte 7)",
+		`{"a":[1}`:           "not valid JSON (byte 7)",
+		`{"a":[0,1e309]}`:    "/a/1: a number beyond what 64 bits of floating point hold, which is up to 1.7e308",
+	} {
+		if _, err := tokens.CustomClaims([]byte(text)); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}
+
+// A token without claims of the session's own has an empty object of them.
+func TestDecode(t *testing.T) {
+	t.Parallel()
+	for form, want := range map[string]struct {
+		role, scope string
+		isFine      bool
+	}{"": {"", "", true}, `{"role":"editor","scope":"a b"}`: {"editor", "a b", true}, `{"role":1,"scope":1}`: {"", "", false}, `{"ascope":"a"}`: {"", "", true}} {
+		c := tokens.Claims{Custom: form}
+		var own struct {
+			Role string `json:"role"`
+		}
+		if err := c.Decode(&own); (err == nil) != want.isFine || own.Role != want.role || c.Scope() != want.scope {
+			t.Errorf("%q: %+v, %q, %v", form, own, c.Scope(), err)
 		}
 	}
 }

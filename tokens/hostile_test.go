@@ -201,7 +201,14 @@ func TestHostileClaims(t *testing.T) {
 	k := setup(t, "HS256")
 	for _, typ := range []tokens.Type{tokens.AccessToken, tokens.RefreshToken} {
 		good := k.sign(t, claims(typ))
-		prefix := string(typ[0]) // of the generation
+		prefix, other := "a", "r" // of the generation
+		if typ == tokens.RefreshToken {
+			prefix, other = other, prefix
+		}
+		const row = "0195511e-3a00-7000-8000-000000000002."
+		if _, err := k.verifier.Verify(k.resign(t, part(t, good, 0), part(t, good, 1)), typ); err != nil {
+			t.Errorf("%s, unchanged: %v", typ, err) // or everything below would be refused for its signature
+		}
 		for name, members := range map[string]map[string]any{
 			"iss wrong":         {"iss": "https://evil.example"},
 			"iss with slash":    {"iss": "https://id.example.com/"},
@@ -217,15 +224,25 @@ func TestHostileClaims(t *testing.T) {
 			"nbf in the future": {"nbf": now.Unix() + 6},
 			"jti missing":       {"jti": nil},
 			"jti no generation": {"jti": "0195511e-3a00-7000-8000-000000000002"},
-			"jti negative":      {"jti": "0195511e-3a00-7000-8000-000000000002." + prefix + "-1"},
-			"jti no number":     {"jti": "0195511e-3a00-7000-8000-000000000002." + prefix},
-			"jti no uuid":       {"jti": "1.1"},
+			"jti negative":      {"jti": row + prefix + "-1"},
+			"jti no number":     {"jti": row + prefix},
+			"jti half a number": {"jti": row + prefix + "7x"},
+			"jti too large":     {"jti": row + prefix + "9223372036854775808"},
+			"jti of the other":  {"jti": row + other + "7"},
+			"jti no uuid":       {"jti": "1." + prefix + "1"},
+			"jti no letter":     {"jti": row + "7"},
 			"sid missing":       {"sid": nil},
 			"sid no uuid":       {"sid": "x"},
 		} {
 			body := part(t, good, 1)
 			maps.Copy(body, members)
-			wantInvalid(t, k, string(typ)+" "+name, k.resign(t, part(t, good, 0), body))
+			token := k.resign(t, part(t, good, 0), body)
+			wantInvalid(t, k, string(typ)+" "+name, token)
+			// The issuer forgives a wrong time, and nothing else.
+			_, err := k.verifier.VerifyIssued(token)
+			if forgiven := name == "nbf in the future" || name == "aud wrong" && typ == tokens.AccessToken; forgiven != (err == nil) || errors.Is(err, tokens.ErrExpired) {
+				t.Errorf("%s %s, for the issuer: %v", typ, name, err)
+			}
 		}
 	}
 	good := k.sign(t, claims(tokens.AccessToken))

@@ -5,10 +5,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -21,7 +23,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// resign signs a header and claims with the kit's own key, as only its holder can.
+// resign signs a header and claims with the kit's own key, as only its holder can; those of a
+// refresh token with the secret that comes from the key.
 func (k kit) resign(t *testing.T, header, body map[string]any) string {
 	t.Helper()
 	return k.attach(t, encode(t, header)+"."+encode(t, body))
@@ -33,6 +36,10 @@ func (k kit) attach(t *testing.T, input string) string {
 	var jwk jose.JSONWebKey
 	if err := jwk.UnmarshalJSON([]byte(k.jwk)); err != nil {
 		t.Fatal(err)
+	}
+	header, _, _ := strings.Cut(input, ".")
+	if text, err := base64.RawURLEncoding.DecodeString(header); err == nil && bytes.Contains(text, []byte(`"typ":"rt+jwt"`)) {
+		jwk.Key = refreshSecret(t, jwk.Key)
 	}
 	var signature []byte
 	switch key := jwk.Key.(type) {
@@ -46,6 +53,24 @@ func (k kit) attach(t *testing.T, input string) string {
 		t.Fatalf("resign does not know %T", key)
 	}
 	return input + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+// refreshSecret derives the secret of refresh tokens (RFC 5869). Releases must agree on it: each
+// accepts what the other has issued.
+func refreshSecret(t *testing.T, key any) []byte {
+	t.Helper()
+	private, isSymmetric := key.([]byte)
+	if !isSymmetric {
+		var err error
+		if private, err = x509.MarshalPKCS8PrivateKey(key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	secret, err := hkdf.Key(sha256.New, private, nil, "latchkey refresh tokens", 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret
 }
 
 // RFC 8725 §3.4, §3.5; RFC 7518 §3.2.
@@ -116,6 +141,30 @@ func TestWeakAndMalformedKeysAreRefused(t *testing.T) {
 		}
 		if err != nil && json.Unmarshal([]byte(good), &secret) == nil && strings.Contains(err.Error(), secret.D) {
 			t.Errorf("%s: the error shows the private key", name)
+		}
+	}
+}
+
+// RFC 8725 §3.1: an algorithm goes with one type of key, and with no other.
+func TestKeyOfAnotherAlgorithm(t *testing.T) {
+	t.Parallel()
+	wanted := map[string]string{
+		"EdDSA": "an Ed25519 key is wanted", "ES256": "an EC key on the curve P-256 is wanted", "RS256": "an RSA key is wanted",
+		"PS256": "an RSA key is wanted", "HS256": "a symmetric (oct) key is wanted",
+	}
+	for _, own := range tokens.AlgorithmNames() {
+		k := setup(t, own)
+		for _, said := range tokens.AlgorithmNames() {
+			for kind, jwk := range map[string]string{"private": k.jwk, "public": strings.TrimSuffix(strings.TrimPrefix(string(k.ring.PublicJWKS()), `{"keys":[`), "]}")} {
+				if jwk == "" {
+					continue // HMAC keys have no public part
+				}
+				_, err := tokens.ParseKeyRing([]byte(`{"keys":[` + strings.Replace(jwk, `"alg":"`+own+`"`, `"alg":"`+said+`"`, 1) + `]}`))
+				isFine := wanted[own] == wanted[said]
+				if isFine && err != nil || !isFine && (err == nil || !strings.HasSuffix(err.Error(), "alg "+said+": "+wanted[said])) {
+					t.Errorf("a %s key of %s as %s: %v", kind, own, said, err)
+				}
+			}
 		}
 	}
 }

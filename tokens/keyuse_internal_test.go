@@ -63,3 +63,64 @@ func TestNothingIsSignedToVerify(t *testing.T) {
 		}
 	}
 }
+
+// What a key cannot sign is not signed with another key's method.
+func TestSignWithAKeyOfAnotherType(t *testing.T) {
+	t.Parallel()
+	for _, a := range algorithms {
+		if signature, err := a.method.Sign("x", "no key"); err == nil || signature != nil {
+			t.Errorf("%s: %v", a.name(), err)
+		}
+	}
+}
+
+// A method that fails leaves nothing that looks like a token.
+func TestSignThatFails(t *testing.T) {
+	t.Parallel()
+	jwk, _, err := GenerateKey("EdDSA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := ParseKeyRing([]byte(`{"keys":[` + string(jwk) + `]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := NewSigner(ring, Config{Issuer: "https://id.example.com", Audience: "api"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, use := range ring.uses {
+		use.method, use.signWith = failing{use.method}, nil
+	}
+	for name, sign := range map[string]func() (string, error){
+		"access":        func() (string, error) { s, err := signer.Sign(Claims{Type: AccessToken}); return string(s), err },
+		"refresh":       func() (string, error) { s, err := signer.Sign(Claims{Type: RefreshToken}); return string(s), err },
+		"introspection": func() (string, error) { s, err := signer.SignIntrospection("a", []byte("{}")); return string(s), err },
+		"event":         func() (string, error) { s, err := signer.SignSecurityEvent(SecurityEvent{}); return string(s), err },
+	} {
+		if got, err := sign(); got != "" || !errors.Is(err, errFails) {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
+var errFails = errors.New("it fails")
+
+type failing struct{ jwt.SigningMethod }
+
+func (failing) Sign(string, any) ([]byte, error) { return nil, errFails }
+
+// Nothing is derived from what is no key.
+func TestDeriveFromNoKey(t *testing.T) {
+	t.Parallel()
+	ring := &KeyRing{keys: []*key{{id: "k", private: "no key"}}}
+	if secrets, err := ring.DerivedSecrets("x"); err == nil || secrets != nil {
+		t.Errorf("secrets: %v", err)
+	}
+	if fingerprints, err := ring.Fingerprints(); err == nil || fingerprints != nil {
+		t.Errorf("fingerprints: %v, %v", fingerprints, err)
+	}
+	if secret, err := refreshSecret("no key"); err == nil || secret != nil {
+		t.Errorf("the secret of refresh tokens: %v", err)
+	}
+}

@@ -2,6 +2,7 @@ package tokens_test
 
 import (
 	"errors"
+	"maps"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,21 +30,29 @@ func TestRememberedTokenIsRefusedWithAFreshOne(t *testing.T) {
 	c := claims(tokens.AccessToken)
 	c.IssuedAt, c.ExpiresAt = now, now.Add(10*time.Second)
 	token := k.sign(t, c)
-	if _, err := k.verifier.Verify(token, tokens.AccessToken); err != nil {
-		t.Fatal(err)
-	}
-	refused := false
-	for at := -10 * time.Second; at < 20*time.Second; at += time.Second / 4 {
-		clock.Store(int64(at)) // the clock may jump: it begins before the token was issued
-		_, remembered := k.verifier.Verify(token, tokens.AccessToken)
-		_, fresh := forgetful.verifier.Verify(token, tokens.AccessToken)
-		if !errors.Is(remembered, fresh) && (remembered == nil || fresh == nil || remembered.Error() != fresh.Error()) {
-			t.Errorf("at %v: remembered: %v, fresh: %v", at, remembered, fresh)
+	body := part(t, token, 1)
+	body["nbf"] = now.Unix()
+	for token, want := range map[string]map[error]bool{
+		token:                                {nil: true, tokens.ErrExpired: true},
+		k.resign(t, part(t, token, 0), body): {nil: true, tokens.ErrExpired: true, tokens.ErrNotValidYet: true},
+	} {
+		clock.Store(0)
+		if _, err := k.verifier.Verify(token, tokens.AccessToken); err != nil {
+			t.Fatal(err)
 		}
-		refused = refused || remembered != nil
-	}
-	if !refused {
-		t.Error("the token was never refused")
+		got := map[error]bool{}
+		for at := -10 * time.Second; at < 20*time.Second; at += time.Second / 4 {
+			clock.Store(int64(at)) // the clock may jump: it begins before the token was issued
+			_, remembered := k.verifier.Verify(token, tokens.AccessToken)
+			_, fresh := forgetful.verifier.Verify(token, tokens.AccessToken)
+			if !errors.Is(remembered, fresh) && (remembered == nil || fresh == nil || remembered.Error() != fresh.Error()) {
+				t.Errorf("at %v: remembered: %v, fresh: %v", at, remembered, fresh)
+			}
+			got[remembered] = true
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
 	}
 }
 

@@ -62,6 +62,9 @@ func TestMissingKey(t *testing.T) {
 	}
 	asked = 0
 	header, rest, _ := strings.Cut(signed[tokens.AccessToken], ".")
+	if _, err := verifier.Verify("#."+rest, tokens.AccessToken); !errors.Is(err, tokens.ErrInvalid) || asked != 0 {
+		t.Errorf("no base64: asked %d times, %v", asked, err)
+	}
 	for _, other := range []string{
 		"", "{}", `{"alg":"EdDSA","typ":"at+jwt"}`, `{"alg":"EdDSA","kid":"","typ":"at+jwt"}`, `{"alg":"none","kid":"x","typ":"at+jwt"}`,
 		`{"alg":"HS256","kid":"x","typ":"JWT"}`, `{"typ":"at+jwt","alg":"EdDSA","kid":"x"}`, `{"alg":"EdDSA","kid":"x","typ":"at+jwt","jku":"x"}`,

@@ -2,6 +2,9 @@ package tokens_test
 
 import (
 	"bytes"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/base64"
 	"strings"
 	"testing"
 
@@ -72,6 +75,11 @@ func TestDerivedSecrets(t *testing.T) {
 	a, b, other := derive("x", jwks[0], jwks[1]), derive("x", jwks[1], jwks[0]), derive("y", jwks[0])
 	if len(a) != 2 || len(b) != 2 || len(a[0]) != 32 || !bytes.Equal(a[0], b[1]) || !bytes.Equal(a[1], b[0]) || bytes.Equal(a[0], a[1]) {
 		t.Error("the secrets differ between replicas, or not between keys")
+	}
+	// Releases that run side by side derive the same.
+	key := must(base64.RawURLEncoding.DecodeString(strings.Split(strings.Split(jwks[1], `"k":"`)[1], `"`)[0]))(t)
+	if want := must(hkdf.Key(sha256.New, key, nil, "latchkey derived x", 32))(t); !bytes.Equal(a[1], want) {
+		t.Error("the secret is not HKDF-SHA256 of the key for the purpose")
 	}
 	// A key without its private part has no secret, wherever it is.
 	public := func() string {

@@ -110,3 +110,13 @@ func encode(t *testing.T, m map[string]any) string {
 	}
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
+
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(tb testing.TB) T {
+		tb.Helper()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return v
+	}
+}

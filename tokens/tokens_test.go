@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,10 @@ func TestNoSubject(t *testing.T) {
 	if err != nil || got.Subject != "" {
 		t.Errorf("got subject %q, error %v", got.Subject, err)
 	}
+	c.Type = tokens.RefreshToken
+	if sub, has := part(t, k.sign(t, c), 1)["sub"]; has {
+		t.Errorf("the refresh token's sub is %v", sub)
+	}
 }
 
 func TestSameClaimsSameToken(t *testing.T) {
@@ -139,6 +144,87 @@ func TestWrongType(t *testing.T) {
 	}
 }
 
+// An error names the worst that is wrong with a token of ours: what to do about it depends on that.
+func TestReasons(t *testing.T) {
+	t.Parallel()
+	k, stranger := setup(t, "HS256"), setup(t, "HS256")
+	type members = map[string]any
+	late, early, aud, iss := now.Add(-time.Hour).Unix(), now.Add(time.Hour).Unix(), "https://other.example.com", "https://evil.example"
+	good := k.sign(t, claims(tokens.AccessToken))
+	for _, test := range []struct {
+		changed members
+		want    error
+	}{
+		{members{"exp": late}, tokens.ErrExpired},
+		{members{"nbf": early}, tokens.ErrNotValidYet},
+		{members{"exp": late, "nbf": early}, tokens.ErrNotValidYet},
+		{members{"aud": aud}, tokens.ErrWrongAudience},
+		{members{"aud": aud, "exp": late}, tokens.ErrWrongAudience},
+		{members{"aud": aud, "nbf": early}, tokens.ErrWrongAudience},
+		{members{"aud": aud, "exp": late, "nbf": early}, tokens.ErrWrongAudience},
+		{members{"iss": iss}, tokens.ErrWrongIssuer},
+		{members{"iss": iss, "exp": late}, tokens.ErrWrongIssuer},
+		{members{"iss": iss, "nbf": early}, tokens.ErrWrongIssuer},
+		{members{"iss": iss, "aud": aud}, tokens.ErrWrongIssuer},
+		{members{"sid": "x"}, nil},
+		{members{"sid": "x", "exp": late}, nil},
+		{members{"sid": "x", "aud": aud}, nil},
+		{members{"sid": "x", "iss": iss}, nil},
+	} {
+		body := part(t, good, 1)
+		maps.Copy(body, test.changed)
+		_, err := k.verifier.Verify(k.resign(t, part(t, good, 0), body), tokens.AccessToken)
+		for _, reason := range []error{tokens.ErrExpired, tokens.ErrNotValidYet, tokens.ErrWrongAudience, tokens.ErrWrongIssuer, tokens.ErrUnknownKey, tokens.ErrWrongType} {
+			if !errors.Is(err, tokens.ErrInvalid) || errors.Is(err, reason) != errors.Is(test.want, reason) {
+				t.Errorf("%v: %v, want %v", test.changed, err, test.want)
+			}
+		}
+		if test.want == nil && (!strings.Contains(err.Error(), "invalid claims: ") || !strings.HasSuffix(err.Error(), "sid")) {
+			t.Errorf("%v: %v does not say what", test.changed, err)
+		}
+	}
+	body := part(t, good, 1)
+	body["exp"] = "1"
+	for _, test := range []struct {
+		name, token string
+		want        error
+		says        string
+	}{
+		{"forged", stranger.resign(t, part(t, good, 0), part(t, good, 1)), tokens.ErrUnknownKey, "not signed by a key of the ring"},
+		{"of another ring", stranger.sign(t, claims(tokens.AccessToken)), tokens.ErrUnknownKey, "none has its header"},
+		{"no header of ours", "e30" + good[strings.IndexByte(good, '.'):], tokens.ErrInvalid, "its claims or its signature cannot be read"},
+		{"no claims of ours", k.resign(t, part(t, good, 0), body), tokens.ErrInvalid, "its claims or its signature cannot be read"},
+		{"two parts", "a.b", tokens.ErrInvalid, "not a compact JWS"},
+	} {
+		if _, err := k.verifier.Verify(test.token, tokens.AccessToken); !errors.Is(err, test.want) || errors.Is(err, tokens.ErrUnknownKey) != errors.Is(test.want, tokens.ErrUnknownKey) || !strings.HasSuffix(err.Error(), test.says) {
+			t.Errorf("%s: %v, want one that says %q", test.name, err, test.says)
+		}
+	}
+}
+
+// What is no claims is not signed.
+func TestSignRefuses(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "EdDSA")
+	c := claims("x+jwt")
+	if token, err := k.signer.Sign(c); err == nil || token != "" {
+		t.Errorf("a token of an unknown type: %v", err)
+	}
+	long := `{"a":"` + strings.Repeat("x", tokens.MaxCustomBytes-len(`{"a":""}`))
+	for own, isFine := range map[string]bool{`{"a":1}`: true, long + `"}`: true, long + `x"}`: false, `{"a":1`: false, `"a":1}`: false, `{}`: false, `x`: false} {
+		c := claims(tokens.AccessToken)
+		c.Custom = own
+		if token, err := k.signer.Sign(c); (err == nil) != isFine || (token != "") != isFine {
+			t.Errorf("%.20s: %v", own, err)
+		}
+	}
+	for _, e := range []tokens.SecurityEvent{{SubjectID: func() {}}, {Details: func() {}}} {
+		if token, err := k.signer.SignSecurityEvent(e); err == nil || token != nil {
+			t.Errorf("an event without JSON: %v", err)
+		}
+	}
+}
+
 func TestSecretIsNeverShown(t *testing.T) {
 	t.Parallel()
 	const hidden = "correct-horse"
@@ -172,6 +258,10 @@ func TestConfigIsChecked(t *testing.T) {
 		"negative leeway": func(c *tokens.Config) { c.Leeway = -1 },
 		"long leeway":     func(c *tokens.Config) { c.Leeway = 2 * time.Minute },
 		"long issuer":     func(c *tokens.Config) { c.Issuer = strings.Repeat("x", 513) },
+		"long audience":   func(c *tokens.Config) { c.Audience = strings.Repeat("x", 513) },
+		"long client":     func(c *tokens.Config) { c.ClientID = strings.Repeat("x", 513) },
+		"long endpoint":   func(c *tokens.Config) { c.TokenEndpoint = strings.Repeat("x", 513) },
+		"long further":    func(c *tokens.Config) { c.AcceptedAudiences = []string{strings.Repeat("x", 513)} },
 	} {
 		cfg := config()
 		change(&cfg)
@@ -180,6 +270,31 @@ func TestConfigIsChecked(t *testing.T) {
 		}
 		if _, err := tokens.NewVerifier(k.ring, cfg); err == nil {
 			t.Errorf("%s: no error from NewVerifier", name)
+		}
+	}
+}
+
+// RFC 7009 §2.1: a client need not say of which type its token is.
+func TestVerifyAny(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "HS256")
+	for _, typ := range []tokens.Type{tokens.AccessToken, tokens.RefreshToken} {
+		c := claims(typ)
+		good := k.sign(t, c)
+		want := must(k.verifier.Verify(good, typ))(t)
+		for name, verify := range map[string]func(string) (tokens.Claims, error){"any": k.verifier.VerifyAny, "issued": k.verifier.VerifyIssued} {
+			if got, err := verify(good); err != nil || got != want {
+				t.Errorf("%s, %s: %+v, %v", typ, name, got, err)
+			}
+		}
+		c.ExpiresAt = now.Add(-time.Hour)
+		if got, err := k.verifier.VerifyAny(k.sign(t, c)); !errors.Is(err, tokens.ErrExpired) || got != (tokens.Claims{Type: typ}) {
+			t.Errorf("%s, expired: %+v, %v", typ, got, err)
+		}
+		body := part(t, good, 1)
+		body["nbf"] = now.Add(time.Hour).Unix()
+		if got, err := k.verifier.VerifyAny(k.resign(t, part(t, good, 0), body)); !errors.Is(err, tokens.ErrNotValidYet) || got != (tokens.Claims{}) {
+			t.Errorf("%s, not valid yet: %+v, %v", typ, got, err)
 		}
 	}
 }

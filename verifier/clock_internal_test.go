@@ -1,9 +1,12 @@
 package verifier
 
 import (
+	"context"
 	"log/slog"
 	"testing"
 	"time"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // Until the database has reported its time, the other clock counts, if there is
@@ -39,4 +42,40 @@ func TestClockThatIsSetBack(t *testing.T) {
 			t.Errorf("set back by %v: %d restarts, want %d", back, restarts, want)
 		}
 	}
+}
+
+// The clock is the first shard's or, while that is not known well enough, another's.
+func TestClockOfAnotherShard(t *testing.T) {
+	t.Parallel()
+	now := Moment{Mono: time.Hour, Wall: time.Unix(1795219300, 0)}
+	cfg, err := Config{
+		Shards: map[int]Source{1: gone{}}, Now: func() Moment { return now },
+		Strict: func(context.Context, string, tokens.Claims) error { return nil },
+	}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := newVerifier(claimsOf{}, gone{}, cfg, &databaseClock{now: cfg.Now, logger: cfg.Logger})
+	want := func(when string, offset time.Duration, isKnown, isGood bool) {
+		t.Helper()
+		clock, known := v.Clock()
+		if known != isKnown || clock.Offset != offset || (v.ClockErr() == nil) != isGood {
+			t.Errorf("%s: %+v, %v, %v", when, clock, known, v.ClockErr())
+		}
+	}
+	pass := func(d time.Duration) { now = now.Add(d) }
+	first, second := v.set.clock, v.shards.all()[1].clock
+	want("nobody has told it, and nothing runs", 0, false, true)
+	second.learn(now.Wall.Add(-2*time.Second), now)
+	want("only the second is known", 2*time.Second, true, true)
+	first.learn(now.Wall.Add(-time.Second), now)
+	want("both are known", time.Second, true, true)
+	pass(2 * time.Minute)
+	want("neither is known well enough", time.Second, true, false)
+	second.learn(now.Wall.Add(-2*time.Second), now)
+	want("the first is not known well enough", 2*time.Second, true, true)
+	first.learn(now.Wall.Add(-time.Second), now)
+	want("both are known again", time.Second, true, true)
+	v.following.Store(true)
+	want("both are known, and it runs", time.Second, true, true)
 }

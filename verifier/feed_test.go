@@ -276,6 +276,7 @@ func TestFeedCursors(t *testing.T) {
 	for _, cursor := range []string{
 		"x", ".", "...", "a.b.0.c", "a.-1.0.c", "a.1.256.c", "a.1.-1.c", "a.1.0.c\n", "a.1.0.c ", "a.1.0.é",
 		"a.99999999999999999999.0.c", "a.1.0." + strings.Repeat("x", 20_000),
+		"a.1.0." + strings.Repeat("x", 16<<10-len("a.1.0.")+1), "a.1.0.\x7f", "a.1.0.c\x00", "a.+1.0.c", "a.1.+1.c", "a.1..c", "a..0.c",
 	} {
 		if _, err := b.Feed().Next(t.Context(), cursor); !errors.Is(err, verifier.ErrCursor) {
 			t.Errorf("%.20q: %v", cursor, err)
@@ -283,7 +284,7 @@ func TestFeedCursors(t *testing.T) {
 	}
 	// Well-formed, but not issued by any process: from the beginning, since nothing else
 	// is known to be right.
-	for _, cursor := range []string{"a.1.0.", "a.1.0.c", "a.1.0.~", "a.1.0." + strings.Repeat("x", 16<<10-len("a.1.0.")), "a.1.255.c.d", "a.18446744073709551615.1.x"} {
+	for _, cursor := range []string{"a.1.0.", "a.1.0.c", "a.1.0.~", "a.1.0.!", "a.1.0." + strings.Repeat("x", 16<<10-len("a.1.0.")), "a.1.255.c.d", "a.18446744073709551615.1.x"} {
 		if e, err := b.Feed().Next(t.Context(), cursor); err != nil || !e.Reset {
 			t.Errorf("%q: %+v, %v", cursor, e, err)
 		}

@@ -132,13 +132,17 @@ func TestClocksThatDifferAreLogged(t *testing.T) {
 		logged   string
 		messages int
 	}{
+		{0, "", 0},
 		{900 * time.Millisecond, "", 0},
 		{-1002 * time.Millisecond, "", 0}, // a second and what is not known of it
-		{-1100 * time.Millisecond, "level=WARN msg=\"the clocks of this machine and of the database differ: the database's decides\" ahead_seconds=1.099", 1},
+		{-1100 * time.Millisecond, "level=WARN msg=\"the clocks of this machine and of the database differ: the database's decides\" ahead_seconds=1.099 uncertainty_seconds=0.002\n", 1},
 		{-time.Hour, "", 1},
 		{-700 * time.Millisecond, "", 1},
 		{-500 * time.Millisecond, "", 1},
-		{100 * time.Millisecond, "level=INFO msg=\"the clocks of this machine and of the database agree again\" ahead_seconds=-", 2},
+		{100 * time.Millisecond, "level=INFO msg=\"the clocks of this machine and of the database agree again\" ahead_seconds=-0.101 uncertainty_seconds=0.002\n", 2},
+		{0, "", 2},
+		{1100 * time.Millisecond, "ahead_seconds=-1.101", 3}, // and each time anew
+		{0, "ahead_seconds=-0.001", 4},
 	} {
 		b.tell(step.off)
 		if got := strings.Count(log.String(), "level="); got != step.messages || !strings.Contains(log.String(), step.logged) {

@@ -1,0 +1,26 @@
+package tokens
+
+import "testing"
+
+// What only has a cookie is split without decoding; whatever has more, or is not what
+// JoinClaims writes, is not.
+func TestSplitCookie(t *testing.T) {
+	t.Parallel()
+	for form, want := range map[string]struct {
+		cookie, own string
+		only        bool
+	}{
+		"{\"latchkey_cookie\":\"c\"\n}":            {"c", "", true},
+		"{\"latchkey_cookie\":\"c\"\n,\"a\":1}":    {"c", `{"a":1}`, true},
+		"{\"latchkey_cookie\":\"\\u0063\"\n}":      {},
+		"{\"latchkey_cookie\":\"c\"}":              {},
+		"{\"latchkey_cookie\":\"c\"\nx":            {},
+		"{\"latchkey_cookie\":\"\"\n}":             {},
+		"{\"latchkey_cookie\":null\n}":             {},
+		"{\"acr\":\"a\",\"latchkey_cookie\":\"\"}": {},
+	} {
+		if cookie, own, only := splitCookie(form); cookie != want.cookie || own != want.own || only != want.only {
+			t.Errorf("%q: %q, %q, %v, want %+v", form, cookie, own, only, want)
+		}
+	}
+}

@@ -1,0 +1,239 @@
+package verifier_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+	"github.com/latchkey-sessions/latchkey/verifier"
+)
+
+// answers is a service whose answers a test writes.
+type answers struct {
+	*httptest.Server
+	ring *tokens.KeyRing
+	// keys, introspection and feed answer; nil answers as a service that has nothing to say.
+	keys, introspection, feed http.HandlerFunc
+}
+
+func newAnswers(t *testing.T) *answers {
+	t.Helper()
+	a := &answers{ring: newRing(t)}
+	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := map[string]http.HandlerFunc{"/keys": a.keys, "/oauth2/introspect": a.introspection, "/v1/revocations": a.feed}[r.URL.Path]
+		switch {
+		case answer != nil:
+			answer(w, r)
+		case r.URL.Path == "/keys":
+			_, _ = w.Write(a.ring.PublicJWKS())
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(func() {
+		a.CloseClientConnections()
+		a.Close()
+	})
+	return a
+}
+
+// remote is a verifier that asks the service. It does not run.
+func (a *answers) remote(t *testing.T, change ...func(*verifier.Config)) *verifier.Verifier {
+	t.Helper()
+	cfg := verifier.Config{StrictTimeout: patience, Logger: slog.New(slog.DiscardHandler)}
+	for _, c := range change {
+		c(&cfg)
+	}
+	v, err := verifier.NewRemote(verifier.RemoteConfig{Tokens: tokenConfig(), Internal: a.URL + "/", ServiceKey: serviceKey, Keys: a.URL + "/keys"}, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func (a *answers) token(t *testing.T, ring *tokens.KeyRing) string {
+	t.Helper()
+	signer, err := tokens.NewSigner(ring, tokenConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, token := sign(t, signer, time.Now(), time.Hour)
+	return token
+}
+
+// RFC 7662 §2.2: only what says so is an answer; anything else says nothing about the token.
+func TestIntrospectionAnswers(t *testing.T) {
+	t.Parallel()
+	a := newAnswers(t)
+	v, token := a.remote(t), a.token(t, a.ring)
+	long := strings.Repeat("x", 4<<20)
+	for name, test := range map[string]struct {
+		status int
+		body   string
+		want   error
+	}{
+		"active":                  {200, `{"active":true,"sub":"ann"}`, nil},
+		"not active":              {200, `{"active":false}`, verifier.ErrRevoked},
+		"nothing said":            {200, `{}`, verifier.ErrUnavailable},
+		"null":                    {200, `{"active":null}`, verifier.ErrUnavailable},
+		"a text":                  {200, `{"active":"true"}`, verifier.ErrUnavailable},
+		"a list":                  {200, `[]`, verifier.ErrUnavailable},
+		"empty":                   {200, ``, verifier.ErrUnavailable},
+		"cut off":                 {200, `{"active":true`, verifier.ErrUnavailable},
+		"longer than is read":     {200, `{"data":"` + long + `","active":true}`, verifier.ErrUnavailable},
+		"as long as is read":      {200, `{"active":true,"data":"` + long[len(`{"active":true,"data":""}`):] + `"}`, nil},
+		"created":                 {201, `{"active":true}`, verifier.ErrUnavailable},
+		"not permitted":           {403, `{"active":false}`, verifier.ErrUnavailable},
+		"a fault of the service":  {500, `{"active":true}`, verifier.ErrUnavailable},
+		"overloaded, and a state": {503, `{"active":false}`, verifier.ErrUnavailable},
+	} {
+		a.introspection = func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPost || r.Header.Get("Authorization") != "Bearer "+serviceKey ||
+				r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.PostFormValue("token") != token {
+				t.Errorf("%s: %s, %v", name, r.Method, r.Header)
+			}
+			w.WriteHeader(test.status)
+			_, _ = w.Write([]byte(test.body))
+		}
+		if claims, err := v.Verify(t.Context(), token); !errors.Is(err, test.want) || test.want == nil && err != nil || err != nil && claims != (tokens.Claims{}) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+	}
+}
+
+// What is not a set of keys leaves the keys as they are, and says nothing about a token with
+// another one.
+func TestKeysAnswers(t *testing.T) {
+	t.Parallel()
+	a, clock := newAnswers(t), time.Now()
+	v := a.remote(t, func(c *verifier.Config) {
+		c.Strict = func(context.Context, string, tokens.Claims) error { return nil }
+	})
+	verifier.SetKeysClock(v, func() time.Time { return clock })
+	known, unknown := a.token(t, a.ring), a.token(t, newRing(t))
+	var asked []string
+	a.keys = func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Header.Get("If-None-Match"))
+		w.Header().Set("ETag", `"one"`)
+		_, _ = w.Write(a.ring.PublicJWKS())
+	}
+	if _, err := v.Verify(t.Context(), known); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name   string
+		status int
+		body   string
+		want   error
+	}{
+		{"as before", 304, "", tokens.ErrInvalid},
+		{"no keys", 200, `{"keys":[]}`, verifier.ErrUnavailable},
+		{"no set", 200, `[]`, verifier.ErrUnavailable},
+		{"empty", 200, ``, verifier.ErrUnavailable},
+		{"longer than is read", 200, strings.Repeat(" ", 4<<20) + string(a.ring.PublicJWKS()), verifier.ErrUnavailable},
+		{"not found", 404, string(a.ring.PublicJWKS()), verifier.ErrUnavailable},
+		{"a fault", 500, string(a.ring.PublicJWKS()), verifier.ErrUnavailable},
+		{"the same again", 200, string(a.ring.PublicJWKS()), tokens.ErrInvalid},
+	} {
+		clock = clock.Add(time.Minute)
+		a.keys = func(w http.ResponseWriter, r *http.Request) {
+			asked = append(asked, r.Header.Get("If-None-Match"))
+			w.WriteHeader(test.status)
+			_, _ = w.Write([]byte(test.body))
+		}
+		if _, err := v.Verify(t.Context(), unknown); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", test.name, err, test.want)
+		}
+		if _, err := v.Verify(t.Context(), known); err != nil {
+			t.Errorf("%s, a token of a known key: %v", test.name, err)
+		}
+	}
+	const one = `"one"`
+	if diff := cmp.Diff([]string{"", one, one, one, one, one, one, one, one}, asked); diff != "" {
+		t.Errorf("If-None-Match: %s", diff)
+	}
+}
+
+// The keys are not fetched for what no key of the service can have signed, however often it
+// comes.
+func TestTokensThatFetchNoKeys(t *testing.T) {
+	t.Parallel()
+	a, clock := newAnswers(t), time.Now()
+	v := a.remote(t, func(c *verifier.Config) {
+		c.Strict = func(context.Context, string, tokens.Claims) error { return nil }
+	})
+	verifier.SetKeysClock(v, func() time.Time { return clock })
+	known := a.token(t, a.ring)
+	var asked atomic.Int64
+	a.keys = func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		_, _ = w.Write(a.ring.PublicJWKS())
+	}
+	if _, err := v.Verify(t.Context(), known); err != nil || asked.Load() != 1 {
+		t.Fatal(asked.Load(), err)
+	}
+	header, rest, _ := strings.Cut(a.token(t, newRing(t)), ".")
+	for name, token := range map[string]string{
+		"a changed signature": known[:len(known)-4] + "AAAA", "nothing": "", "no base64": "#." + rest, "no JSON": "eA." + rest, "no kid": "e30." + rest,
+		"too long": header + "." + strings.Repeat("x", tokens.MaxTokenBytes) + "." + rest,
+	} {
+		clock = clock.Add(time.Minute)
+		if _, err := v.Verify(t.Context(), token); !errors.Is(err, tokens.ErrInvalid) || asked.Load() != 1 {
+			t.Errorf("%s: %v; the keys were fetched %d times", name, err, asked.Load())
+		}
+	}
+}
+
+// The feed is asked for with the service key and the last event's cursor, and only a feed is
+// one.
+func TestFeedRequests(t *testing.T) {
+	t.Parallel()
+	const event = `data: {"cursor":"c%d","reset":%t,"sessions":[],"complete_ms":0,"from":1}` + "\n\n"
+	a := newAnswers(t)
+	requests := make(chan http.Header, 100)
+	var connections atomic.Int64
+	a.feed = func(w http.ResponseWriter, r *http.Request) {
+		requests <- r.Header.Clone()
+		n := connections.Add(1)
+		switch n {
+		case 2:
+			w.Header().Set("Content-Type", "application/json")
+		case 3:
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		case 4:
+			w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+		default:
+			w.Header().Set("Content-Type", "text/event-stream")
+		}
+		_, _ = fmt.Fprintf(w, ": a comment\nid: ignored\n"+event, n, n == 1)
+		if n >= 5 {
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}
+	}
+	v := a.remote(t, func(c *verifier.Config) { c.Strict = nobody })
+	runVerifier(t, v)
+	for i, cursor := range []string{"", "c1", "c1", "c1", "c4"} {
+		select {
+		case got := <-requests:
+			if got.Get("Authorization") != "Bearer "+serviceKey || got.Get("Accept") != "text/event-stream" || got.Get("Accept-Encoding") != "identity" ||
+				got.Get("Last-Event-Id") != cursor || got.Get("Content-Type") != "" {
+				t.Errorf("request %d: %v, want one after %q", i+1, got, cursor)
+			}
+		case <-time.After(patience):
+			t.Fatalf("there was no request %d", i+1)
+		}
+	}
+	awaitProof(t, v)
+}
