@@ -122,7 +122,7 @@ func TestTextOfCustomErrors(t *testing.T) {
 		`{"a":1,}`:           "not valid JSON (byte 6)",
 		`{"a":[1,]}`:         "not valid JSON (byte 7)",
 		`{"a":[1}`:           "not valid JSON (byte 7)",
-		`{"a":[0,1e309]}`:    "/a/1: a number beyond what 64 bits of floating point hold, which is up to 1.7e308",
+		`{"a":[0,1e309]}`:    "/a/1: a number outside the range of 64-bit floating point, which is up to 1.7e308",
 	} {
 		if _, err := tokens.CustomClaims([]byte(text)); err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", text, err, want)
