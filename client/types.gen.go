@@ -62,7 +62,7 @@ type Checksum = string
 
 // Claims Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
 // spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
+// `jti`, `latchkey_cookie`, `latchkey_era`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
 // spelling but this. Numbers are within the range of 64 bits of floating point. `scope` is a scope as in RFC 6749
 // §3.3. Absent where there are none.
 type Claims = json.RawMessage
@@ -186,6 +186,17 @@ type Ended struct {
 // - `not_recorded`: by a program that does not say why, such as an earlier release or Compas, or by hand.
 type EndedReason string
 
+// Era That everybody was signed out: sessions of earlier eras have ended.
+type Era struct {
+	// Before Seconds since 1970.
+	Before int64 `json:"before"`
+	Below  int64 `json:"below"`
+
+	// Until In seconds since 1970: after a reset that does not have it, it may be forgotten once `from` is later. Otherwise
+	// keep it: an access token may live for any time if the clock was ahead when it was made.
+	Until int64 `json:"until"`
+}
+
 // History The life of a session.
 type History struct {
 	// ACR The authentication context class that was met (RFC 9068 §2.2.1). Absent where it is not known.
@@ -293,7 +304,7 @@ type Introspection struct {
 
 	// Claims Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
 	// spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
+	// `jti`, `latchkey_cookie`, `latchkey_era`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
 	// spelling but this. Numbers are within the range of 64 bits of floating point. `scope` is a scope as in RFC 6749
 	// §3.3. Absent where there are none.
 	Claims   Claims `json:"claims,omitempty,omitzero"`
@@ -413,7 +424,7 @@ type NewSession struct {
 
 	// Claims Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
 	// spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
+	// `jti`, `latchkey_cookie`, `latchkey_era`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
 	// spelling but this. Numbers are within the range of 64 bits of floating point. `scope` is a scope as in RFC 6749
 	// §3.3. Absent where there are none.
 	Claims Claims `json:"claims,omitempty,omitzero"`
@@ -474,6 +485,9 @@ type Revocations struct {
 	// Cursor Where the next answer goes on. Nothing but a name for it.
 	Cursor string `json:"cursor"`
 
+	// Eras When everybody was signed out, the last time first. Absent where nobody was.
+	Eras []Era `json:"eras,omitempty,omitzero"`
+
 	// From The earliest `until` (seconds since 1970) that is sure to be in the set.
 	From int64 `json:"from"`
 
@@ -484,7 +498,7 @@ type Revocations struct {
 	// be wrong. Absent with `more`, and where the service does not know it exactly enough.
 	Now int64 `json:"now,omitempty,omitzero"`
 
-	// Reset The whole set begins here, up to the next `complete_ms`. Sessions that were told before stay revoked until their `until`; superseded tokens that it does not have count no more.
+	// Reset The whole set begins here, up to the next `complete_ms`. Sessions and eras that were told before count until their `until`; superseded tokens that it does not have count no more.
 	Reset bool `json:"reset,omitempty,omitzero"`
 
 	// Sessions Sessions that were revoked. One may be named again.
@@ -517,7 +531,7 @@ type Session struct {
 
 	// Claims Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
 	// spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
+	// `jti`, `latchkey_cookie`, `latchkey_era`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
 	// spelling but this. Numbers are within the range of 64 bits of floating point. `scope` is a scope as in RFC 6749
 	// §3.3. Absent where there are none.
 	Claims Claims `json:"claims,omitempty,omitzero"`

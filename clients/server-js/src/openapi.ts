@@ -847,7 +847,7 @@ export interface components {
         /**
          * @description Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
          *     spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-         *     `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
+         *     `jti`, `latchkey_cookie`, `latchkey_era`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
          *     spelling but this. Numbers are within the range of 64 bits of floating point. `scope` is a scope as in RFC 6749
          *     §3.3. Absent where there are none.
          * @example {
@@ -1343,7 +1343,7 @@ export interface components {
             /** @description Where the next answer goes on. Nothing but a name for it. */
             cursor: string;
             /**
-             * @description The whole set begins here, up to the next `complete_ms`. Sessions that were told before stay revoked until their `until`; superseded tokens that it does not have count no more.
+             * @description The whole set begins here, up to the next `complete_ms`. Sessions and eras that were told before count until their `until`; superseded tokens that it does not have count no more.
              * @enum {boolean}
              */
             reset?: true;
@@ -1356,6 +1356,8 @@ export interface components {
             sessions: components["schemas"]["Revocation"][];
             /** @description Access tokens that were superseded while their sessions go on. Absent where there are none. */
             superseded?: components["schemas"]["Supersession"][];
+            /** @description When everybody was signed out, the last time first. Absent where nobody was. */
+            eras?: components["schemas"]["Era"][];
             /**
              * Format: int64
              * @description Milliseconds after the arrival of the request that is being answered, also less than zero: everything
@@ -1395,6 +1397,25 @@ export interface components {
             /**
              * Format: int64
              * @description When it may be forgotten, in seconds since 1970. The last of these access tokens has then expired for a minute or more.
+             */
+            until: number;
+        };
+        /**
+         * @description Everybody was signed out: the sessions have ended whose access tokens have a `latchkey_era` below `below`, or none.
+         *     Refuse those of them that were issued (`iat`) before `before`, and ask about the others.
+         */
+        Era: {
+            /** Format: int64 */
+            below: number;
+            /**
+             * Format: int64
+             * @description Seconds since 1970.
+             */
+            before: number;
+            /**
+             * Format: int64
+             * @description In seconds since 1970: after a reset that does not have it, it may be forgotten once `from` is later. Otherwise
+             *     keep it: an access token may live for any time if the clock was ahead when it was made.
              */
             until: number;
         };
