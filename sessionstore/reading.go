@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/latchkey-sessions/latchkey/internal/era"
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
 	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
@@ -23,7 +24,14 @@ const sessionColumns = `s."id", s."subject", s."checksum", s."clientLabel", s."c
 
 // live is true of s and r if the session has not ended. The refresh token's
 // expiry is never later than the session's absolute end.
-const live = `(s."revokedAt" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now())`
+const live = `(` + liveInItsEra + ` AND ` + ofThisEra + `)`
+
+const (
+	liveInItsEra = `s."revokedAt" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now()`
+
+	// ofThisEra is false of r if everybody was signed out since the session began.
+	ofThisEra = `COALESCE(r."era", 0)` + era.Continues
+)
 
 type scanner interface{ Scan(dest ...any) error }
 
@@ -110,7 +118,7 @@ func column[T, V any](all []*groupcommit.Call[T], value func(*T) V) pgvalue.Arra
 }
 
 const getColumns = sessionColumns + `, s."data", now(), r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"), r."accessExpiresAt", COALESCE(date_part('epoch', r."grace") * 1e6, 0)::bigint, COALESCE(r."audience", ''), COALESCE(r."claims", ''),
-  r."confirmedAt" IS NULL AND (r."settledAt" IS NULL OR r."settledAt" <= now()), ` + live + `,
+  r."confirmedAt" IS NULL AND (r."settledAt" IS NULL OR r."settledAt" <= now()), ` + liveInItsEra + `, ` + ofThisEra + `,
   s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL OR COALESCE(r."sessionExpiresAt" <= now(), false)`
 
 const getQuery = `
@@ -154,6 +162,7 @@ type reading struct {
 	current          accessVersion
 	countsAsFirstUse bool
 	isLive, hasEnded bool // neither if only the idle time is over
+	isOfThisEra      bool // else it has ended, whatever these say
 	now              time.Time
 	graceMicros      int64  // the row's; zero where an earlier release wrote it
 	audience         string // the row's; empty where an earlier release wrote it
@@ -194,7 +203,7 @@ func newReadingRow() *readingRow {
 	r := new(readingRow)
 	r.row = pgvalue.NewRow(append(appendSession(nil, &r.session, &r.client),
 		&r.data, pgvalue.TimeTo(&r.now), &r.current.generation, pgvalue.TimeTo(&r.current.mintedAt), pgvalue.TimeTo(&r.current.expiresAt), &r.graceMicros, &r.audience, &r.claims,
-		&r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n, &r.worked))
+		&r.countsAsFirstUse, &r.isLive, &r.isOfThisEra, &r.hasEnded, &r.n, &r.worked))
 	return r
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/internal/era"
 	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
@@ -79,7 +80,7 @@ func claimsOf(c tokens.CompasClaims, err error) (tokens.Claims, error) {
 
 // In Compas an access token expires by its own time, not its row's. Compas
 // revokes both rows at once; our refresh revokes only the refresh row.
-const getColumns = `, now(), a."createdAt", s."revokedAt" IS NULL,
+const getColumns = `, now(), a."createdAt", s."revokedAt" IS NULL AND COALESCE(r."era", 0)` + era.Continues + `,
   (a."revokedAt" IS NULL OR a."revokedAt" > now()) AND (r."revokedAt" IS NULL OR r."revokedAt" > now())
 FROM "sessionStoreToken" a
 JOIN "sessionStoreToken" r ON r."id" = a."refreshToken"
