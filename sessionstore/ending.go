@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/latchkey-sessions/latchkey/internal/era"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 )
 
@@ -102,8 +103,11 @@ func causeOf(given []Cause, byDefault Reason) (Cause, error) {
 // pair never lives longer than the session.
 const expiry = `CASE WHEN r."sessionExpiresAt" <= r."expiresAt" THEN '` + string(ReasonExpired) + `' ELSE '` + string(ReasonIdle) + `' END`
 
-// endOfEra continues token rows r: when, why and by whom everybody was signed out for the first
-// time after their sessions began; nulls if that has not happened.
+// ofThisEra is false of a token row r if everybody was signed out since its session began.
+const ofThisEra = `COALESCE(r."era", 0)` + era.Continues
+
+// endOfEra continues token rows r: when everybody was signed out for the first time after their
+// sessions began, why, and by whom; nulls if that has not happened.
 const endOfEra = `LEFT JOIN LATERAL (
   SELECT "at", "reason", "by" FROM "sessionStoreEra" WHERE "era" > COALESCE(r."era", 0) ORDER BY "era" LIMIT 1
 ) ended ON true`
@@ -132,13 +136,8 @@ type endingRow struct {
 
 func (e *endingRow) dest() []any { return []any{&e.at, &e.reason, &e.by} }
 
-// endingOf notes how a session ended. The row of one that ended with everybody's does not say that it
-// was revoked.
-func (e *endingRow) endingOf(s *Session) {
-	s.Ended = Ending{At: e.at.Time, Cause: Cause{Reason(e.reason.String), e.by.String}}
-	if s.RevokedAt.IsZero() && s.Ended.Reason != ReasonIdle && s.Ended.Reason != ReasonExpired {
-		s.RevokedAt = s.Ended.At
-	}
+func (e *endingRow) ending() Ending {
+	return Ending{At: e.at.Time, Cause: Cause{Reason(e.reason.String), e.by.String}}
 }
 
 // by is the column's value.

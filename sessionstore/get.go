@@ -96,7 +96,7 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (_ Session, err error) {
 	case !l.found:
 		return Session{}, ErrNotFound
 	}
-	l.end.endingOf(&l.session)
+	l.session.noteEnding(l.end.ending())
 	if err := l.session.readClaims(l.claims); err != nil {
 		return Session{}, err
 	}

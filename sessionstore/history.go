@@ -74,6 +74,6 @@ func (s *Store) History(ctx context.Context, id uuid.UUID) (h History, err error
 		h.Replaces = &Predecessor{predecessor.Bytes, subject}
 	}
 	h.Session.Checksum, h.Session.Claims = "", nil
-	end.endingOf(&h.Session)
+	h.Session.noteEnding(end.ending())
 	return h, nil
 }

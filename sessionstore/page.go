@@ -157,7 +157,7 @@ func (s *Store) page(ctx context.Context, params FindParams, query string, curso
 					return err
 				}
 				session.Checksum, session.Claims = "", nil
-				end.endingOf(&session)
+				session.noteEnding(end.ending())
 				page.Sessions = append(page.Sessions, session)
 			}
 			if isLast {

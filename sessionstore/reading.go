@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/latchkey-sessions/latchkey/internal/era"
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
 	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
@@ -26,12 +25,7 @@ const sessionColumns = `s."id", s."subject", s."checksum", s."clientLabel", s."c
 // expiry is never later than the session's absolute end.
 const live = `(` + liveInItsEra + ` AND ` + ofThisEra + `)`
 
-const (
-	liveInItsEra = `s."revokedAt" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now()`
-
-	// ofThisEra is false of r if everybody was signed out since the session began.
-	ofThisEra = `COALESCE(r."era", 0)` + era.Continues
-)
+const liveInItsEra = `s."revokedAt" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now()`
 
 type scanner interface{ Scan(dest ...any) error }
 
@@ -60,6 +54,15 @@ func scanSession(firstClient string, row scanner, more ...any) (Session, error) 
 	}
 	read.ClientID = read.client.id
 	return read.Session, nil
+}
+
+// noteEnding notes how a session ended. The row of one that ended with everybody's does not say that it
+// was revoked.
+func (s *Session) noteEnding(e Ending) {
+	s.Ended = e
+	if s.RevokedAt.IsZero() && e.Reason != ReasonIdle && e.Reason != ReasonExpired {
+		s.RevokedAt = e.At
+	}
 }
 
 // clientScanner reads the column "client". The first client's id, the usual one,

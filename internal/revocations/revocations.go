@@ -188,8 +188,8 @@ type SignOut struct {
 	Reason, By string
 }
 
-// revocation is what verifiers are told. Its time is one before the sign-out, and before any of its
-// fellows in that second: tokens that were made later are asked about.
+// revocation is the verifiers' entry. It refuses no token of the second in which it happened: the
+// service is asked about those.
 func (o SignOut) revocation(maxAccessTokenTTL time.Duration) verifier.Revocation {
 	return verifier.Revocation{Era: o.Era, Before: o.At.Unix(), Until: o.At.Add(maxAccessTokenTTL+verifier.Slack).Unix() + 1}
 }
