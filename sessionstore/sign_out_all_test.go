@@ -477,3 +477,38 @@ func TestSignOutAnew(t *testing.T) {
 		t.Errorf("%d eras", n)
 	}
 }
+
+// Sessions of Compas end with the others, whatever Compas makes of them afterwards; those that it creates
+// then live.
+func TestSignOutAllBesideCompas(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	waiting, taken := c.signIn(t, `{}`), c.signIn(t, `{}`)
+	ours := c.kit.refresh(t, taken.refresh, sessionstore.Rotated)
+	c.age(t, taken.session, time.Hour) // its predecessor would be a theft
+	if err := c.SignOutAll(t.Context(), byGrace); err != nil {
+		t.Fatal(err)
+	}
+	c.rejected(t, waiting.access, sessionstore.ErrEnded)
+	c.refused(t, waiting.refresh, sessionstore.ErrEnded)
+	c.refused(t, taken.refresh, sessionstore.ErrEnded)
+	c.refused(t, ours.RefreshToken, sessionstore.ErrEnded)
+	c.rejected(t, ours.AccessToken, sessionstore.ErrEnded)
+	rotated := c.rotate(t, waiting)
+	c.rejected(t, rotated.access, sessionstore.ErrEnded)
+	c.refused(t, rotated.refresh, sessionstore.ErrEnded)
+
+	late := c.signIn(t, `{}`)
+	c.accepted(t, late.access)
+	pair := c.kit.refresh(t, late.refresh, sessionstore.Rotated)
+	if _, claims, err := c.Get(t.Context(), string(pair.AccessToken)); err != nil || claims.Era != 1 {
+		t.Errorf("a session from afterwards: era %d, %v", claims.Era, err)
+	}
+	if n, err := c.RevokeSignedOut(t.Context(), nil); n != 2 || err != nil {
+		t.Errorf("%d rows were changed, want 2: %v", n, err)
+	}
+	if n := c.count(t, `SELECT count(*) FROM "sessionStoreToken" t JOIN "sessionStore" s ON s."id" = t."session" WHERE s."revokedAt" IS NOT NULL AND t."revokedAt" IS NULL`); n != 0 {
+		t.Errorf("%d of their rows still refresh with Compas", n)
+	}
+	c.kit.refresh(t, pair.RefreshToken, sessionstore.StillFresh)
+}

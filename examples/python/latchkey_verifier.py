@@ -57,7 +57,7 @@ class Verifier:
             raise InvalidToken("not valid")
         revoked, superseded, eras = self._told
         # The eras are those of the first shard, which has the ids that are not of version 8.
-        ended = [] if claims["sid"][14] == "8" else [before for below, (before, *_) in list(eras.items()) if era < below]
+        ended = [] if claims["sid"][14:15] == "8" else [before for below, (before, *_) in list(eras.items()) if era < below]
         if any(iat < before for before in ended):
             raise InvalidToken("revoked")
         if claims["sid"] in revoked or (generation.isdecimal() and int(generation) < superseded.get(pair, (0, 0))[0]):

@@ -56,7 +56,7 @@ FOR NO KEY UPDATE OF s, r`
 // that the session's other pairs were given since they were taken over; lifetimes that
 // the session was given are in the row.
 const readQuery = `
-SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL OR NOT COALESCE(r."era", 0)` + era.Continues + `, COALESCE(r."era", 0), r."createdAt", r."revokedAt",
+SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL OR NOT ` + sessionEra + era.Continues + `, ` + sessionEra + `, r."createdAt", r."revokedAt",
   round(extract(epoch FROM r."expiresAt" - r."createdAt"))::bigint,
   (SELECT round(extract(epoch FROM a."expiresAt" - a."createdAt"))::bigint FROM "sessionStoreToken" a WHERE a."refreshToken" = r."id" LIMIT 1),
   EXISTS (SELECT FROM "sessionStoreToken" p WHERE p."id" = $3), "newer"."count", "newer"."last",
