@@ -20,7 +20,7 @@ func (sessions) Begin(ctx context.Context, _ sessionstore.Operation) context.Con
 // End records what was changed, if anything was.
 func (s sessions) End(ctx context.Context, r sessionstore.Result) {
 	theft, stolen := errors.AsType[*sessionstore.ReuseError](r.Err)
-	if r.Changed == uuid.Nil && r.Revoked == 0 && !stolen {
+	if r.Changed == uuid.Nil && r.Revoked == 0 && !r.Everyone && !stolen {
 		return
 	}
 	origin := s.log.origin(ctx)

@@ -62,7 +62,7 @@ type Checksum = string
 
 // Claims The session's own claims, which its access tokens contain in addition to the service's: a JSON object of up to 4096
 // bytes without spaces. Its members must not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in any spelling, nor `__proto__`, nor `scope` in any
+// `jti`, `latchkey_cookie`, `latchkey_era`, `nbf`, `sid`, `sub` or `typ`, in any spelling, nor `__proto__`, nor `scope` in any
 // other spelling. Numbers must be within the range of 64-bit floating point. `scope` is a scope as in RFC 6749
 // §3.3. Absent if there are none.
 type Claims = json.RawMessage
@@ -186,6 +186,17 @@ type Ended struct {
 // - `not_recorded`: by a program that does not record a reason, such as an earlier release or Compas, or directly in the database.
 type EndedReason string
 
+// Era That everyone was signed out: sessions of earlier eras have ended.
+type Era struct {
+	// Before Seconds since 1970.
+	Before int64 `json:"before"`
+	Below  int64 `json:"below"`
+
+	// Until In seconds since 1970: after a reset that does not have it, it may be forgotten once `from` is later. Otherwise
+	// keep it: an access token may live for any time if the clock was ahead when it was made.
+	Until int64 `json:"until"`
+}
+
 // History The life of a session.
 type History struct {
 	// ACR The authentication context class that was met (RFC 9068 §2.2.1). Absent if it is not known.
@@ -293,7 +304,7 @@ type Introspection struct {
 
 	// Claims The session's own claims, which its access tokens contain in addition to the service's: a JSON object of up to 4096
 	// bytes without spaces. Its members must not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in any spelling, nor `__proto__`, nor `scope` in any
+	// `jti`, `latchkey_cookie`, `latchkey_era`, `nbf`, `sid`, `sub` or `typ`, in any spelling, nor `__proto__`, nor `scope` in any
 	// other spelling. Numbers must be within the range of 64-bit floating point. `scope` is a scope as in RFC 6749
 	// §3.3. Absent if there are none.
 	Claims   Claims `json:"claims,omitempty,omitzero"`
@@ -413,7 +424,7 @@ type NewSession struct {
 
 	// Claims The session's own claims, which its access tokens contain in addition to the service's: a JSON object of up to 4096
 	// bytes without spaces. Its members must not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in any spelling, nor `__proto__`, nor `scope` in any
+	// `jti`, `latchkey_cookie`, `latchkey_era`, `nbf`, `sid`, `sub` or `typ`, in any spelling, nor `__proto__`, nor `scope` in any
 	// other spelling. Numbers must be within the range of 64-bit floating point. `scope` is a scope as in RFC 6749
 	// §3.3. Absent if there are none.
 	Claims Claims `json:"claims,omitempty,omitzero"`
@@ -474,6 +485,9 @@ type Revocations struct {
 	// Cursor The position at which the next response continues. It is opaque.
 	Cursor string `json:"cursor"`
 
+	// Eras When everyone was signed out, the last time first. Absent where nobody was.
+	Eras []Era `json:"eras,omitempty,omitzero"`
+
 	// From The earliest `until` (seconds since 1970) that is certain to be in the set.
 	From int64 `json:"from"`
 
@@ -484,7 +498,7 @@ type Revocations struct {
 	// be wrong. Absent with `more`, and if the service does not know it precisely enough.
 	Now int64 `json:"now,omitempty,omitzero"`
 
-	// Reset The whole set begins here, up to the next `complete_ms`. Sessions that were reported before stay revoked until their `until`; superseded tokens that the new set does not contain no longer count.
+	// Reset The whole set begins here, up to the next `complete_ms`. Sessions and eras that were reported before count until their `until`; superseded tokens that the new set does not contain no longer count.
 	Reset bool `json:"reset,omitempty,omitzero"`
 
 	// Sessions Sessions that were revoked. A session may be repeated.
@@ -517,7 +531,7 @@ type Session struct {
 
 	// Claims The session's own claims, which its access tokens contain in addition to the service's: a JSON object of up to 4096
 	// bytes without spaces. Its members must not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in any spelling, nor `__proto__`, nor `scope` in any
+	// `jti`, `latchkey_cookie`, `latchkey_era`, `nbf`, `sid`, `sub` or `typ`, in any spelling, nor `__proto__`, nor `scope` in any
 	// other spelling. Numbers must be within the range of 64-bit floating point. `scope` is a scope as in RFC 6749
 	// §3.3. Absent if there are none.
 	Claims Claims `json:"claims,omitempty,omitzero"`

@@ -28,7 +28,7 @@ func TestNamedMetricsAlertsAndLogLinesExist(t *testing.T) {
 		metrics = append(metrics, m[1])
 	}
 	alerts := read(t, "../deploy/observability/alerts.yml")
-	others := []string{"latchkey_migrate", "latchkey_serve", "latchkey_river", "latchkey_river_east", "latchkey_migrations", "latchkey_cookie"} // roles, schemas, a claim
+	others := []string{"latchkey_migrate", "latchkey_serve", "latchkey_river", "latchkey_river_east", "latchkey_migrations", "latchkey_cookie", "latchkey_era"} // roles, schemas, claims
 	for _, document := range glob(t, "*.md") {
 		text := read(t, document)
 		for _, name := range metricNames.FindAllString(text, -1) {

@@ -27,6 +27,8 @@ type revocationsDocument struct {
 	// Superseded is a separate member: a verifier of an earlier release, which does not
 	// know it, must not take a live session for revoked.
 	Superseded []supersededDocument `json:"superseded,omitempty"`
+	// Eras reports when all users were signed out; an earlier release ignores it like Superseded.
+	Eras []eraDocument `json:"eras,omitempty"`
 	// CompleteMillis counts from the arrival of the request that is being answered,
 	// on our monotonic clock. The caller adds it to the time at which it sent the
 	// request, on its own clock: no clocks are compared.
@@ -51,6 +53,13 @@ type supersededDocument struct {
 	Pair  uuid.UUID `json:"pair"`
 	Below int64     `json:"below"`
 	Until int64     `json:"until"`
+}
+
+// eraDocument is about access tokens of sessions from eras below.
+type eraDocument struct {
+	Below  int64 `json:"below"`
+	Before int64 `json:"before"`
+	Until  int64 `json:"until"`
 }
 
 // shardFeed is the feed of one shard.
@@ -81,9 +90,12 @@ func (f shardFeed) document(e verifier.Event, arrived verifier.Moment) revocatio
 		Sessions: make([]revocationDocument, 0, len(e.Sessions)), Shards: f.further,
 	}
 	for _, r := range e.Sessions {
-		if r.Below != 0 {
+		switch {
+		case r.Era != 0:
+			d.Eras = append(d.Eras, eraDocument{r.Era, r.Before, r.Until})
+		case r.Below != 0:
 			d.Superseded = append(d.Superseded, supersededDocument{r.TokenID, r.Below, r.Until})
-		} else {
+		default:
 			d.Sessions = append(d.Sessions, revocationDocument{r.SessionID, r.Until})
 		}
 	}

@@ -51,6 +51,23 @@ func (s *Store) InvalidateSubject(_ context.Context, subject string, keep uuid.U
 	return n, nil
 }
 
+// SignOutAll ends all sessions: see [sessionstore.Store.SignOutAll].
+func (s *Store) SignOutAll(_ context.Context, cause ...sessionstore.Cause) error {
+	if len(cause) == 0 {
+		cause = []sessionstore.Cause{{Reason: sessionstore.ReasonAllSignedOut}}
+	}
+	why, err := s.core.Cause(cause)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.rows {
+		r.end(why, s.Now())
+	}
+	return nil
+}
+
 // RevokeToken ends the session of an access or a refresh token: see
 // [sessionstore.Store.RevokeToken].
 func (s *Store) RevokeToken(ctx context.Context, token string) error {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/internal/era"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
@@ -19,7 +20,7 @@ const countTimeout = "SET LOCAL statement_timeout = '2s'"
 
 // A session's pair is revoked with it, so the other table need not be read.
 const countLiveQuery = `
-SELECT count(*) FROM "sessionStoreToken" WHERE "refreshToken" IS NULL AND "revokedAt" IS NULL AND "expiresAt" > now()`
+SELECT count(*) FROM "sessionStoreToken" WHERE "refreshToken" IS NULL AND "revokedAt" IS NULL AND "expiresAt" > now() AND COALESCE("era", 0)` + era.Continues
 
 // Ids are in chronological order, so the index of ids suffices to count them.
 const createdByHourQuery = `

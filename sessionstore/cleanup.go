@@ -50,9 +50,20 @@ const (
 
 	dueRevoked = `"sessionStore" s WHERE s."revokedAt" < ` + before + ` AND ` + hasPair
 
+	// The sessions that ended when everyone was signed out are, by their creation, the first of those
+	// that were not revoked.
+	dueSignedOut = `"sessionStore" s WHERE s."createdAt" <= (SELECT "at" FROM ` + dueEra + ` d) AND s."revokedAt" IS NULL AND ` + isOfDueEra
+
 	dueAged = `"sessionStore" s WHERE s."createdAt" < ` + before + ` AND s."revokedAt" IS NULL`
 
 	dueSuperfluous = `"sessionStoreToken" r WHERE r."expiresOn" < ` + beforeDay + ` AND ` + isSuperfluous
+)
+
+// dueEra is the latest era that began long enough ago: sessions of earlier ones are due.
+const (
+	dueEra = `(SELECT "era", "at" FROM "sessionStoreEra" WHERE "at" < ` + before + ` ORDER BY "era" DESC LIMIT 1)`
+
+	isOfDueEra = `COALESCE((SELECT max(COALESCE(r."era", 0)) FROM "sessionStoreToken" r WHERE r."session" = s."id" AND r."refreshToken" IS NULL) < (SELECT "era" FROM ` + dueEra + ` d), false)`
 )
 
 // A row that was found is looked up by its id, and must still be due. The
@@ -60,7 +71,7 @@ const (
 // which may still have the entries of everything removed before.
 const (
 	stillExpired     = `r."expiresOn" + 0 < ` + beforeDay + ` AND ` + isExpired
-	stillRevoked     = `s."revokedAt" + interval '0' < ` + before + ` AND ` + isFirst
+	stillRevoked     = `(s."revokedAt" + interval '0' < ` + before + ` OR CASE WHEN s."revokedAt" IS NULL THEN ` + isOfDueEra + ` END) AND ` + isFirst
 	stillAged        = `s."createdAt" + interval '0' < ` + before + ` AND CASE WHEN s."revokedAt" IS NULL THEN true ELSE false END`
 	stillSuperfluous = `r."expiresOn" + 0 < ` + beforeDay + ` AND ` + isSuperfluous
 )
@@ -131,9 +142,16 @@ func queriesOf(id, due, oldest, remove string) ruleQueries {
 	return ruleQueries{`SELECT count(*) FROM ` + due, `SELECT ` + id + ` FROM ` + due + ` ORDER BY ` + oldest + ` LIMIT $2`, remove}
 }
 
+// revokedQueries are about sessions that were revoked, one by one or by signing everyone out.
+var revokedQueries = func() ruleQueries {
+	one := queriesOf(`s."id"`, dueRevoked, `s."revokedAt"`, removeQuery(stillRevoked))
+	all := queriesOf(`s."id"`, dueSignedOut, `s."createdAt"`, "")
+	return ruleQueries{`SELECT (` + one.count + `) + (` + all.count + `)`, `SELECT * FROM ((` + one.find + `) UNION ALL (` + all.find + `)) d LIMIT $2`, one.remove}
+}()
+
 var cleanupQueries = map[cleanup.Kind]ruleQueries{
 	cleanup.Expired:     queriesOf(`r."session"`, dueExpired, `r."expiresOn"`, removeQuery(stillExpired)),
-	cleanup.Revoked:     queriesOf(`s."id"`, dueRevoked, `s."revokedAt"`, removeQuery(stillRevoked)),
+	cleanup.Revoked:     revokedQueries,
 	cleanup.Aged:        queriesOf(`s."id"`, dueAged, `s."createdAt"`, endAgedQuery),
 	cleanup.Superfluous: queriesOf(`r."id"`, dueSuperfluous, `r."expiresOn"`, removeSuperfluousQuery),
 }

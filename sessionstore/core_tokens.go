@@ -15,6 +15,7 @@ func (c *Core) CheckAccess(claims tokens.Claims, p Pair, now time.Time, options 
 		current:          accessVersion{p.AccessGeneration, p.MintedAt(), p.AccessExpiresAt},
 		countsAsFirstUse: p.ConfirmedAt.IsZero() && !now.Before(p.SettledAt),
 		isLive:           isLive(p, now),
+		isOfThisEra:      true,
 		hasEnded:         p.Revoked || !p.End.IsZero() && !now.Before(p.End),
 		graceMicros:      p.Grace.Microseconds(),
 		now:              now, audience: p.Audience,

@@ -17,13 +17,13 @@ import (
 // createOnce makes a session unless one was made with the same key, or the one to
 // replace cannot be replaced: then the error is errCreatedBefore.
 func (s *Store) createOnce(ctx context.Context, c *creation) error {
-	var now, expiresAt, accessExpiresAt time.Time
+	var given granted
 	made := false
 	batch := &pgx.Batch{}
 	c.lockReplaced(batch)
 	batch.Queue(createOnceQuery, append(append(c.args(), c.once.key), c.replaced.args()...)...).QueryRow(func(row pgx.Row) error {
 		var id [16]byte
-		err := row.Scan(&id, &now, &expiresAt, &accessExpiresAt)
+		err := row.Scan(append([]any{&id}, given.dest()...)...)
 		if made = err == nil; pgvalue.IsNoRows(err) {
 			return nil
 		}
@@ -37,7 +37,7 @@ func (s *Store) createOnce(ctx context.Context, c *creation) error {
 	case err != nil:
 		return sessionerr.Unavailable("create a session", err)
 	}
-	c.at(now, expiresAt, accessExpiresAt)
+	c.is(given)
 	c.got(from)
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/latchkey-sessions/latchkey/internal/era"
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
@@ -39,11 +40,11 @@ const (
 )`
 
 	madePair = `INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn",
-  "accessExpiresAt", "sessionExpiresAt", "accessTokenTtl", "refreshTokenTtl", "dpopJkt", "audience", "claims", "client")
+  "accessExpiresAt", "sessionExpiresAt", "accessTokenTtl", "refreshTokenTtl", "dpopJkt", "audience", "claims", "client", "era")
 SELECT "pair", "id", now(), LEAST(now() + "refresh" * interval '1 s', "end"), (LEAST(now() + "refresh" * interval '1 s', "end") AT TIME ZONE 'UTC')::date,
-  LEAST(now() + "access" * interval '1 s', "end"), "end", "accessTtl", "refreshTtl", "jkt", "audience", "claims", "client"
+  LEAST(now() + "access" * interval '1 s', "end"), "end", "accessTtl", "refreshTtl", "jkt", "audience", "claims", "client", ` + era.Current + `
 FROM (SELECT *, now() + "length" * interval '1 s' AS "end" FROM "new" WHERE (SELECT count(*) FROM "made") >= 0) n
-RETURNING "id", "createdAt", "expiresAt", "accessExpiresAt"`
+RETURNING "id", "createdAt", "expiresAt", "accessExpiresAt", COALESCE("era", 0) AS "era"`
 
 	newAlone = `"new" AS (
   ` + newSession + `
@@ -180,27 +181,38 @@ func ofEach[V any](all []*groupcommit.Call[*creation], value func(*creation) V) 
 	return column(all, func(c **creation) V { return value(*c) })
 }
 
-// at notes the times that the database gave the session and its pair.
-func (c *creation) at(now, expiresAt, accessExpiresAt time.Time) {
-	c.pair.CreatedAt, c.pair.ExpiresAt, c.pair.AccessExpiresAt = now, expiresAt, accessExpiresAt
-	c.session.CreatedAt, c.session.UpdatedAt, c.session.ExpiresAt = now, now, expiresAt
+// granted is what the database gave a new session and its pair.
+type granted struct {
+	now, expiresAt, accessExpiresAt time.Time
+	era                             int64
+}
+
+// dest is where the columns of madePair after the first are read to.
+func (g *granted) dest() []any {
+	return []any{pgvalue.TimeTo(&g.now), pgvalue.TimeTo(&g.expiresAt), pgvalue.TimeTo(&g.accessExpiresAt), &g.era}
+}
+
+// is notes what the database gave the session and its pair.
+func (c *creation) is(g granted) {
+	c.pair.CreatedAt, c.pair.ExpiresAt, c.pair.AccessExpiresAt, c.pair.Era = g.now, g.expiresAt, g.accessExpiresAt, g.era
+	c.session.CreatedAt, c.session.UpdatedAt, c.session.ExpiresAt = g.now, g.now, g.expiresAt
 }
 
 // createdRow is where rows of what was created are read to. Each connection has one.
 type createdRow struct {
-	pair                            [16]byte
-	now, expiresAt, accessExpiresAt time.Time
-	worked                          int64
-	row                             pgvalue.Row
+	pair    [16]byte
+	granted granted
+	worked  int64
+	row     pgvalue.Row
 }
 
 func newCreatedRow() *createdRow {
 	r := new(createdRow)
-	r.row = pgvalue.NewRow([]any{&r.pair, pgvalue.TimeTo(&r.now), pgvalue.TimeTo(&r.expiresAt), pgvalue.TimeTo(&r.accessExpiresAt), &r.worked})
+	r.row = pgvalue.NewRow(append(append([]any{&r.pair}, r.granted.dest()...), &r.worked))
 	return r
 }
 
-// readCreated notes the times of the sessions that were made.
+// readCreated notes what the database gave the sessions that were made.
 func readCreated(rows pgx.Rows, all []*groupcommit.Call[*creation]) error {
 	defer rows.Close()
 	for rows.Next() {
@@ -209,7 +221,7 @@ func readCreated(rows pgx.Rows, all []*groupcommit.Call[*creation]) error {
 			return err
 		}
 		made := slices.IndexFunc(all, func(c *groupcommit.Call[*creation]) bool { return c.Of.pair.ID == row.pair })
-		all[made].Of.at(row.now, row.expiresAt, row.accessExpiresAt)
+		all[made].Of.is(row.granted)
 		noteWorked(all[made], row.worked)
 	}
 	return rows.Err()

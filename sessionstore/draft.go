@@ -103,7 +103,7 @@ func (d *Draft) Begin(now time.Time) {
 		expiresAt, accessExpiresAt = earlier(expiresAt, d.Pair.End), earlier(accessExpiresAt, d.Pair.End)
 	}
 	made := creation{session: d.Session, pair: d.Pair}
-	made.at(now, expiresAt, accessExpiresAt)
+	made.is(granted{now: now, expiresAt: expiresAt, accessExpiresAt: accessExpiresAt})
 	d.Session, d.Pair = made.session, made.pair
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/latchkey-sessions/latchkey/internal/era"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 )
 
@@ -102,16 +103,29 @@ func causeOf(given []Cause, byDefault Reason) (Cause, error) {
 // pair never lives longer than the session.
 const expiry = `CASE WHEN r."sessionExpiresAt" <= r."expiresAt" THEN '` + string(ReasonExpired) + `' ELSE '` + string(ReasonIdle) + `' END`
 
+// ofThisEra is false of a token row r if everyone was signed out since its session began.
+const ofThisEra = `COALESCE(r."era", 0)` + era.Continues
+
+// endOfEra continues token rows r: when everyone was signed out for the first time after their
+// sessions began, why, and by whom; nulls if that has not happened.
+const endOfEra = `LEFT JOIN LATERAL (
+  SELECT "at", "reason", "by" FROM "sessionStoreEra" WHERE "era" > COALESCE(r."era", 0) ORDER BY "era" LIMIT 1
+) ended ON true`
+
 // endingColumns are what scanEnding reads, of "sessionStore" as s and of its token row
-// as r. Revoking an expired session does not end it: it had already ended. Only with a
+// as r, followed by endOfEra. Ending a session again changes nothing, and revoking an expired
+// session does not end it: it had already ended. Only with a
 // theft can its pair be newer than its row, as after a restore.
-const endingColumns = `CASE WHEN ` + wasEnded + ` THEN ` + wasEndedAt + ` WHEN r."expiresAt" <= now() THEN r."expiresAt" END,
-  CASE WHEN ` + wasEnded + ` THEN COALESCE(s."endReason", '` + string(ReasonNotRecorded) + `') WHEN r."expiresAt" <= now() THEN ` + expiry + ` END,
-  CASE WHEN ` + wasEnded + ` THEN s."endedBy" END`
+const endingColumns = `CASE WHEN ` + wasSignedOut + ` THEN GREATEST(ended."at", s."createdAt") WHEN ` + wasEnded + ` THEN ` + wasEndedAt + ` WHEN r."expiresAt" <= now() THEN r."expiresAt" END,
+  CASE WHEN ` + wasSignedOut + ` THEN ended."reason" WHEN ` + wasEnded + ` THEN COALESCE(s."endReason", '` + string(ReasonNotRecorded) + `') WHEN r."expiresAt" <= now() THEN ` + expiry + ` END,
+  CASE WHEN ` + wasSignedOut + ` THEN ended."by" WHEN ` + wasEnded + ` THEN s."endedBy" END`
 
 const (
 	wasEndedAt = `COALESCE(s."revokedAt", r."revokedAt")`
-	wasEnded   = `(` + wasEndedAt + ` <= r."expiresAt" OR ` + wasEndedAt + ` IS NOT NULL AND s."endReason" = '` + string(ReasonTheft) + `')`
+
+	wasSignedOut = `(ended."at" <= r."expiresAt" AND (` + wasEndedAt + ` IS NULL OR ended."at" < ` + wasEndedAt + `))`
+
+	wasEnded = `(` + wasEndedAt + ` <= r."expiresAt" OR ` + wasEndedAt + ` IS NOT NULL AND s."endReason" = '` + string(ReasonTheft) + `')`
 )
 
 // endingRow is what endingColumns are read into.

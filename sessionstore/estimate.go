@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 
+	"github.com/latchkey-sessions/latchkey/internal/era"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
@@ -14,6 +16,12 @@ const estimateQuery = `
 EXPLAIN (FORMAT JSON) SELECT 1 FROM "sessionStoreToken"
 WHERE "refreshToken" IS NULL AND "revokedAt" IS NULL AND "expiresAt" > now()`
 
+// A comparison with a column is something that PostgreSQL has statistics of.
+const (
+	currentEraQuery    = `SELECT COALESCE(` + era.Current + `, 0)`
+	estimateOfEraQuery = estimateQuery + ` AND "era" >= `
+)
+
 const estimateKeptQuery = `EXPLAIN (FORMAT JSON) SELECT 1 FROM "sessionStore"`
 
 // EstimateLive estimates how many sessions are live, at the cost of planning one
@@ -21,7 +29,14 @@ const estimateKeptQuery = `EXPLAIN (FORMAT JSON) SELECT 1 FROM "sessionStore"`
 // which autovacuum updates when about a tenth of the table has changed; for a
 // table that was never analyzed it has no estimate.
 func (s *Store) EstimateLive(ctx context.Context) (int64, error) {
-	return s.estimate(ctx, estimateQuery)
+	var current int64
+	if err := s.pool.QueryRow(ctx, currentEraQuery).Scan(&current); err != nil {
+		return 0, sessionerr.Unavailable("estimate the number of sessions", err)
+	}
+	if current == 0 {
+		return s.estimate(ctx, estimateQuery)
+	}
+	return s.estimate(ctx, estimateOfEraQuery+strconv.FormatInt(current, 10))
 }
 
 // EstimateKept estimates how many sessions are stored, live ones and those that have

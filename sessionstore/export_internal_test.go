@@ -17,6 +17,9 @@ const LockSubjectQuery = lockSubjectQuery
 // RevokeAnew lets black-box tests revoke as a verifier's source does.
 var RevokeAnew = revokeAnew
 
+// SignOutAnew lets them sign everyone out as it does.
+var SignOutAnew = signOutAnew
+
 // MaxTogether is how many calls a shared statement has at most.
 const MaxTogether = groupcommit.MaxCalls
 

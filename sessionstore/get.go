@@ -58,7 +58,7 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 // checkAccess is the verdict of a strict check about a verified access token.
 func (s *core) checkAccess(claims tokens.Claims, r *reading, options GetOptions) error {
 	switch {
-	case r.hasEnded, !r.isLive && claims.Generation <= r.current.generation:
+	case r.hasEnded, !r.isOfThisEra, !r.isLive && claims.Generation <= r.current.generation:
 		return ErrEnded
 	case !s.rules.Of(r.grace()).AcceptsAccess(claims.Generation, r.current.generation, r.current.mintedAt, r.now):
 		// If the token's generation is above the row's, the idle time in the row is
@@ -96,7 +96,7 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (_ Session, err error) {
 	case !l.found:
 		return Session{}, ErrNotFound
 	}
-	l.session.Ended = l.end.ending()
+	l.session.noteEnding(l.end.ending())
 	if err := l.session.readClaims(l.claims); err != nil {
 		return Session{}, err
 	}

@@ -44,6 +44,7 @@ LEFT JOIN LATERAL (
   SELECT "id", "subject" FROM "sessionStore"
   WHERE "revokedAt" = s."createdAt" AND "endReason" = '` + string(ReasonReplaced) + `' AND "endedBy" = s."id"::text LIMIT 1
 ) o ON true
+` + endOfEra + `
 WHERE s."id" = $1 AND ` + primary.Only + `
 ` + best
 
@@ -72,6 +73,7 @@ func (s *Store) History(ctx context.Context, id uuid.UUID) (h History, err error
 	if predecessor.Valid {
 		h.Replaces = &Predecessor{predecessor.Bytes, subject}
 	}
-	h.Session.Checksum, h.Session.Claims, h.Session.Ended = "", nil, end.ending()
+	h.Session.Checksum, h.Session.Claims = "", nil
+	h.Session.noteEnding(end.ending())
 	return h, nil
 }

@@ -2,55 +2,54 @@ package sessionstore
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/latchkey-sessions/latchkey/internal/revocations"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
-const beginningQuery = `SELECT now()`
-
 // The rows are locked in the order of their ids, as everywhere, and found by the
-// primary key: what was revoked before costs one lookup. Sessions that began in the
-// meantime are left alone. A session whose creation lies in the future by the present clock
-// is not one of those: the clock was ahead when it was made.
-const invalidateBatchQuery = `
+// primary key: what was revoked before costs one lookup. A session that Compas began may have rows
+// of several eras, the first of which counts. Verifiers know already.
+const revokeSignedOutQuery = `
 WITH "target" AS MATERIALIZED (
-  SELECT "id", $4::text AS "reason", $5::text AS "by", ` + ownXid + ` FROM "sessionStore"
-  WHERE "id" > $1 AND CASE WHEN "revokedAt" IS NULL THEN "createdAt" <= $2 OR "createdAt" > clock_timestamp() ELSE false END
-  ORDER BY "id" LIMIT $3 FOR NO KEY UPDATE
-), ` + revokeTargets + `
-SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER BY "id" DESC LIMIT 1) FROM "session"`
+  SELECT s."id", ended."at", ended."reason", ended."by", ` + ownXid + `
+  FROM "sessionStore" s
+  CROSS JOIN LATERAL (SELECT min(COALESCE("era", 0)) AS "era" FROM "sessionStoreToken" WHERE "session" = s."id") r
+  ` + endOfEra + `
+  WHERE s."id" > $1 AND CASE WHEN s."revokedAt" IS NULL THEN true ELSE false END AND ended."at" IS NOT NULL
+  ORDER BY s."id" LIMIT $2 FOR NO KEY UPDATE OF s
+), "session" AS (
+  UPDATE "sessionStore" s SET "revokedAt" = GREATEST("target"."at", s."createdAt"), "revokedXid" = "target"."xid",
+    "endReason" = "target"."reason", "endedBy" = "target"."by" FROM "target"
+  WHERE s."id" = ANY (ARRAY(SELECT "id" FROM "target")) AND s."id" = "target"."id"
+  RETURNING s."id"
+)
+SELECT count(*), 0::bigint, (SELECT "id" FROM "target" ORDER BY "id" DESC LIMIT 1) FROM "session"`
 
-// InvalidateAll is [Store.Invalidate] for all sessions that existed when it began, in batches, each a
-// separate short transaction. A user who signs in meanwhile, even by [Store.Replace], stays signed in. It
-// returns how many it revoked, even with an error: those stay revoked, and calling it again continues.
-// progress, if not nil, is called with that number after each batch. Without a cause it is
-// [ReasonAllSignedOut].
-func (s *Store) InvalidateAll(ctx context.Context, progress func(revoked int64), cause ...Cause) (n int64, err error) {
+// RevokeSignedOut changes the rows of those sessions that have ended because everyone was signed out:
+// in batches, each a separate short transaction. They are revoked as of then, so that events are told of
+// each, and an earlier release or Compas, which know nothing of [Store.SignOutAll], refuse them as well. It
+// returns how many there were, even with an error, and calling it again continues. progress, if not nil,
+// is called with that number after each batch.
+func (s *Store) RevokeSignedOut(ctx context.Context, progress func(revoked int64)) (n int64, err error) {
 	ctx = s.begin(ctx, OperationRevoke)
-	var ended perClient
-	defer func() {
-		s.end(ctx, Result{Operation: OperationRevoke, Err: err, Revoked: n, RevokedByClient: ended.named(s.rules.FirstClient)})
-	}()
+	defer func() { s.end(ctx, Result{Operation: OperationRevoke, Err: err}) }()
 
-	why, err := causeOf(cause, ReasonAllSignedOut)
-	if err != nil {
-		return 0, err
-	}
-	var began time.Time
-	if err := s.pool.QueryRow(ctx, beginningQuery).Scan(&began); err != nil {
-		return 0, sessionerr.Unavailable("revoke all sessions", err)
-	}
+	n, _, err = s.revokeSignedOut(ctx, progress)
+	return n, err
+}
+
+func (s *Store) revokeSignedOut(ctx context.Context, progress func(revoked int64)) (n int64, ended perClient, err error) {
 	for last := (pgtype.UUID{Bytes: uuid.Nil, Valid: true}); ; {
-		batch, err := revokeSome(ctx, s.pool, "", invalidateBatchQuery, last, began, revokeBatch, why.Reason, why.by())
+		batch, err := revokeSome(ctx, s.pool, "", revokeSignedOutQuery, last, revokeBatch)
 		if err != nil {
-			return n, sessionerr.Unavailable("revoke all sessions", err)
+			return n, ended, sessionerr.Unavailable("revoke all sessions", err)
 		}
 		if !batch.last.Valid {
-			return n, nil
+			return n, ended, nil
 		}
 		ended.addAll(batch.all)
 		n, last = n+batch.sessions, batch.last
@@ -58,4 +57,28 @@ func (s *Store) InvalidateAll(ctx context.Context, progress func(revoked int64),
 			progress(n)
 		}
 	}
+}
+
+// InvalidateAll is [Store.SignOutAll], followed by [Store.RevokeSignedOut]. It returns how many
+// sessions it revoked, even with an error: everyone may be signed out all the same. Without a cause it is
+// [ReasonAllSignedOut].
+func (s *Store) InvalidateAll(ctx context.Context, progress func(revoked int64), cause ...Cause) (n int64, err error) {
+	result := Result{Operation: OperationRevoke}
+	ctx = s.begin(ctx, OperationRevoke)
+	var ended perClient
+	defer func() {
+		result.Err, result.Revoked, result.RevokedByClient = err, n, ended.named(s.rules.FirstClient)
+		s.end(ctx, result)
+	}()
+
+	why, err := causeOf(cause, ReasonAllSignedOut)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := s.signOutAll(ctx, revocations.SignOut{Reason: string(why.Reason), By: why.By}); err != nil {
+		return 0, err
+	}
+	result.Everyone = true
+	n, ended, err = s.revokeSignedOut(ctx, progress)
+	return n, err
 }

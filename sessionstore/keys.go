@@ -104,6 +104,7 @@ func (s *Store) revocationSource(logger *slog.Logger) *revocations.Source {
 		Pool: s.pool.Pool, Direct: cmp.Or(s.cfg.Direct, s.pool.Pool),
 		MaxAccessTokenTTL: MaxAccessTokenTTL,
 		RevokeAnew:        revokeAnew,
+		SignOutAnew:       signOutAnew,
 		Logger:            cmp.Or(logger, slog.Default()),
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -17,12 +16,12 @@ import (
 // hasLivePair continues a query of sessions p. Each session's pair is looked up by its
 // index: PostgreSQL turns an EXISTS into a join, for which it may read the table.
 const hasLivePair = `COALESCE((
-    SELECT true FROM "sessionStoreToken" r WHERE r."session" = p."id" AND r."refreshToken" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now() LIMIT 1), false)`
+    SELECT true FROM "sessionStoreToken" r WHERE r."session" = p."id" AND r."refreshToken" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now() AND ` + ofThisEra + ` LIMIT 1), false)`
 
 // makeRoomQuery looks at a page of the subject's sessions, oldest first; they are found by a range, as in [ofSubject]. If $3 is not
-// null, it ends the oldest live ones so that only $3 remain. From a full page it retires those that have expired, so that they are not
-// looked at again: they are revoked as of the time at which they expired, without notification. A session that ended records the new
-// session, $5, or how it expired. It waits for the locks of those to end in the order of their ids, as a sign-out does, and then for no
+// null, it ends the oldest live ones so that only $3 remain. From a full page it retires those that have expired, or ended when everyone
+// was signed out, so that they are not looked at again: they are revoked as of that time, without notification. A session that ended
+// records the new session, $5, or how it ended. It waits for the locks of those to end in the order of their ids, as a sign-out does, and then for no
 // others: a locked session is in use. Only a locked pair proves that a session has expired; if Compas left several, cleanup deals with
 // them. If the session was created before, with the key $4, none ends for it. The session $6 does not count:
 // the new one takes its place, if it is live. It is locked together with those that end, in one order. Rows of the page are looked up
@@ -44,17 +43,18 @@ WITH "before" AS MATERIALIZED (
 ), "target" AS MATERIALIZED (
   SELECT "id", '` + string(ReasonLimit) + `' AS "reason", $5::text AS "by", "xid" FROM "locked" WHERE "id" IS DISTINCT FROM $6
 ), "pair" AS MATERIALIZED (
-  SELECT r."session", r."expiresAt", ` + expiry + ` AS "reason" FROM "sessionStoreToken" r
+  SELECT r."session", LEAST(r."expiresAt", ended."at") AS "endedAt", CASE WHEN ended."at" <= r."expiresAt" THEN ended."reason" ELSE ` + expiry + ` END AS "reason", CASE WHEN ended."at" <= r."expiresAt" THEN ended."by" END AS "by"
+  FROM "sessionStoreToken" r ` + endOfEra + `
   WHERE r."session" = ANY (ARRAY(
     SELECT "session" FROM "sessionStoreToken" WHERE "session" = ANY (ARRAY(SELECT "id" FROM "page")) AND "refreshToken" IS NULL GROUP BY "session" HAVING count(*) = 1
-  )) AND r."expiresAt" <= now() AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL
+  )) AND (r."expiresAt" <= now() OR ended."at" IS NOT NULL) AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL
     AND (SELECT count(*) FROM "target") >= 0 AND (SELECT count(*) FROM "page") = $2
   FOR NO KEY UPDATE OF r SKIP LOCKED
 ), "expired" AS MATERIALIZED (
   SELECT "id", ` + ownXid + ` FROM "sessionStore" WHERE "id" = ANY (ARRAY(SELECT "session" FROM "pair")) AND CASE WHEN "revokedAt" IS NULL THEN true ELSE false END
   FOR NO KEY UPDATE SKIP LOCKED
 ), "retired" AS (
-  UPDATE "sessionStore" s SET ("revokedAt", "endReason") = (SELECT e."expiresAt", e."reason" FROM "pair" e WHERE e."session" = s."id" LIMIT 1), "revokedXid" = (SELECT "xid" FROM "expired" LIMIT 1)
+  UPDATE "sessionStore" s SET ("revokedAt", "endReason", "endedBy") = (SELECT e."endedAt", e."reason", e."by" FROM "pair" e WHERE e."session" = s."id" LIMIT 1), "revokedXid" = (SELECT "xid" FROM "expired" LIMIT 1)
   WHERE s."id" = ANY (ARRAY(SELECT "id" FROM "expired"))
   RETURNING s."id"
 ), ` + revokeTargets + `
@@ -151,7 +151,7 @@ func (l *limit) try(ctx context.Context, c *creation, data sealing) (done step, 
 	if l.action == EndOldest {
 		keep = new(max(0, l.mostHere(c)-1))
 	}
-	var now, expiresAt, accessExpiresAt time.Time
+	var given granted
 	batch := &pgx.Batch{}
 	batch.Queue(lockSubjectQuery, c.session.Subject)
 	batch.Queue(makeRoomQuery, c.session.Subject, page, keep, c.once.key, c.session.ID.String(), c.replaced.idOrNull()).QueryRow(func(row pgx.Row) error {
@@ -165,7 +165,7 @@ func (l *limit) try(ctx context.Context, c *creation, data sealing) (done step, 
 	}
 	batch.Queue(createLimitedQuery, slices.Concat(c.args(), []any{c.once.key}, c.replaced.args(), []any{l.mostHere(c), page})...).QueryRow(func(row pgx.Row) error {
 		var id [16]byte
-		err := row.Scan(&id, &now, &expiresAt, &accessExpiresAt)
+		err := row.Scan(append([]any{&id}, given.dest()...)...)
 		if done.made = err == nil; pgvalue.IsNoRows(err) {
 			return nil // after a failed batch the driver prepares its statements again
 		}
@@ -179,7 +179,7 @@ func (l *limit) try(ctx context.Context, c *creation, data sealing) (done step, 
 		return step{}, err // nothing was ended: it is one transaction
 	}
 	if done.made {
-		c.at(now, expiresAt, accessExpiresAt)
+		c.is(given)
 		c.got(from)
 	}
 	return done, nil

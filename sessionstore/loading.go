@@ -18,6 +18,7 @@ const loadQuery = `
 SELECT ` + loadColumns + `, 1::bigint, ` + worked + `
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
+` + endOfEra + `
 WHERE s."id" = $1 AND ` + primary.Only + `
 ` + best
 
@@ -30,6 +31,7 @@ CROSS JOIN LATERAL (
   SELECT r.* FROM "sessionStoreToken" r WHERE r."session" = s."id" AND r."refreshToken" IS NULL
   ` + best + `
 ) r
+` + endOfEra + `
 WHERE ` + primary.Only
 
 // loading is a session that is requested by its id, and what is stored of it.

@@ -32,7 +32,7 @@ const (
 	OperationUpdate    Operation = "update"     // Update
 	OperationPatch     Operation = "patch"      // Patch, PatchOwn
 	OperationSetClaims Operation = "set_claims" // SetClaims
-	OperationRevoke    Operation = "revoke"     // Invalidate, InvalidateOwn, InvalidateSubject, InvalidateAll; RevokeToken, which calls them
+	OperationRevoke    Operation = "revoke"     // Invalidate, InvalidateOwn, InvalidateSubject, SignOutAll, RevokeSignedOut, InvalidateAll; RevokeToken, which calls them
 )
 
 // Operations lists them all.
@@ -79,4 +79,7 @@ type Result struct {
 	Actor *tokens.Actor
 	// Kept is the subject's one session that was to stay.
 	Kept uuid.UUID
+	// Everyone is true if everyone was signed out at once. Revoked does not count the
+	// sessions that ended by that alone.
+	Everyone bool
 }

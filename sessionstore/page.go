@@ -98,8 +98,9 @@ LEFT JOIN LATERAL (
   ` + best + `
 ) p ON true
 CROSS JOIN LATERAL (
-  SELECT p."issuedAt", COALESCE(p."expiresAt", s."revokedAt", 'epoch') AS "expiresAt", p."sessionExpiresAt", p."revokedAt", p."clientUserAgent", p."clientIp", p."claims", p."client"
+  SELECT p."issuedAt", COALESCE(p."expiresAt", s."revokedAt", 'epoch') AS "expiresAt", p."sessionExpiresAt", p."revokedAt", p."clientUserAgent", p."clientIp", p."claims", p."client", p."era"
 ) r
+` + endOfEra + `
 CROSS JOIN LATERAL (
   SELECT ` + endingColumns + `
 ) e("endedAt", "reason", "by")
@@ -154,7 +155,8 @@ func (s *Store) page(ctx context.Context, params FindParams, query string, curso
 				if err := session.readClaims(claims); err != nil {
 					return err
 				}
-				session.Checksum, session.Claims, session.Ended = "", nil, end.ending()
+				session.Checksum, session.Claims = "", nil
+				session.noteEnding(end.ending())
 				page.Sessions = append(page.Sessions, session)
 			}
 			if isLast {

@@ -44,10 +44,10 @@ FOR NO KEY UPDATE OF s, r`
 // readPairQuery runs after the locks were taken: the rows and the time are
 // those of the moment of decision.
 const readPairQuery = `
-SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL, r."sessionExpiresAt",
+SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL OR NOT ` + ofThisEra + `, r."sessionExpiresAt",
   r."accessTokenTtl", r."refreshTokenTtl",
   r."generation", r."createdAt", r."issuedAt", r."settledAt", r."expiresAt", r."lateRetryGeneration", r."lateRetries",
-  r."accessGeneration", r."accessExpiresAt", r."confirmedAt", r."dpopJkt", r."audience", COALESCE(r."claims", ''), COALESCE(r."client", ''), r."grace"
+  r."accessGeneration", r."accessExpiresAt", r."confirmedAt", r."dpopJkt", r."audience", COALESCE(r."claims", ''), COALESCE(r."client", ''), r."grace", COALESCE(r."era", 0)
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id"
 WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL`
@@ -69,7 +69,7 @@ func lockPair(ctx context.Context, db sender, claims tokens.Claims) (p refresh.P
 	batch.Queue(readPairQuery, pgvalue.UUID(p.SessionID), pgvalue.UUID(p.ID)).QueryRow(func(row pgx.Row) error {
 		return row.Scan(pgvalue.TimeTo(&now), pgvalue.TextTo(&p.Subject), &p.Revoked, pgvalue.TimeTo(&p.End), &accessTTL, &refreshTTL,
 			&p.Generation, pgvalue.TimeTo(&p.CreatedAt), pgvalue.TimeTo(&p.IssuedAt), pgvalue.TimeTo(&p.SettledAt), pgvalue.TimeTo(&p.ExpiresAt), &lateRetryGeneration, &p.LateRetries,
-			&p.AccessGeneration, pgvalue.TimeTo(&p.AccessExpiresAt), pgvalue.TimeTo(&p.ConfirmedAt), pgvalue.TextTo(&p.BoundTo), pgvalue.TextTo(&p.Audience), &p.Claims, &p.Client, &grace)
+			&p.AccessGeneration, pgvalue.TimeTo(&p.AccessExpiresAt), pgvalue.TimeTo(&p.ConfirmedAt), pgvalue.TextTo(&p.BoundTo), pgvalue.TextTo(&p.Audience), &p.Claims, &p.Client, &grace, &p.Era)
 	})
 	if err := db.SendBatch(ctx, batch).Close(); err != nil {
 		return refresh.Pair{}, now, err

@@ -19,7 +19,7 @@ func TestPlansWithoutStatistics(t *testing.T) {
 	delete(queries, "countLive")                                        // reads up to a bound
 	delete(queries, "ping")                                             // reads nothing, of a table without a row
 	testdb.Plans(t, "192.0.2.1", queries, "count ", "find ", "remove ", // of cleanup, which sets it
-		"findLive", "findEnded", "findAny", "createdByHour") // of operators: the service's pools set it
+		"findLive", "findEnded", "findAny", "createdByHour", "revokeSignedOut") // of operators: the service's pools set it
 }
 
 // Many confirmations at once are looked up one by one, with statistics and a plan for just

@@ -23,7 +23,9 @@ const sessionColumns = `s."id", s."subject", s."checksum", s."clientLabel", s."c
 
 // live is true of s and r if the session has not ended. The refresh token's
 // expiry is never later than the session's absolute end.
-const live = `(s."revokedAt" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now())`
+const live = `(` + liveInItsEra + ` AND ` + ofThisEra + `)`
+
+const liveInItsEra = `s."revokedAt" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now()`
 
 type scanner interface{ Scan(dest ...any) error }
 
@@ -52,6 +54,15 @@ func scanSession(firstClient string, row scanner, more ...any) (Session, error) 
 	}
 	read.ClientID = read.client.id
 	return read.Session, nil
+}
+
+// noteEnding notes how a session ended. The row of one that ended with everyone's does not say that it
+// was revoked.
+func (s *Session) noteEnding(e Ending) {
+	s.Ended = e
+	if s.RevokedAt.IsZero() && e.Reason != ReasonIdle && e.Reason != ReasonExpired {
+		s.RevokedAt = e.At
+	}
 }
 
 // clientScanner reads the column "client". The first client's id, the usual one,
@@ -110,7 +121,7 @@ func column[T, V any](all []*groupcommit.Call[T], value func(*T) V) pgvalue.Arra
 }
 
 const getColumns = sessionColumns + `, s."data", now(), r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"), r."accessExpiresAt", COALESCE(date_part('epoch', r."grace") * 1e6, 0)::bigint, COALESCE(r."audience", ''), COALESCE(r."claims", ''),
-  r."confirmedAt" IS NULL AND (r."settledAt" IS NULL OR r."settledAt" <= now()), ` + live + `,
+  r."confirmedAt" IS NULL AND (r."settledAt" IS NULL OR r."settledAt" <= now()), ` + liveInItsEra + `, ` + ofThisEra + `,
   s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL OR COALESCE(r."sessionExpiresAt" <= now(), false)`
 
 const getQuery = `
@@ -154,6 +165,7 @@ type reading struct {
 	current          accessVersion
 	countsAsFirstUse bool
 	isLive, hasEnded bool // neither if only the idle time is over
+	isOfThisEra      bool // else it has ended, whatever these say
 	now              time.Time
 	graceMicros      int64  // the row's; zero where an earlier release wrote it
 	audience         string // the row's; empty where an earlier release wrote it
@@ -194,7 +206,7 @@ func newReadingRow() *readingRow {
 	r := new(readingRow)
 	r.row = pgvalue.NewRow(append(appendSession(nil, &r.session, &r.client),
 		&r.data, pgvalue.TimeTo(&r.now), &r.current.generation, pgvalue.TimeTo(&r.current.mintedAt), pgvalue.TimeTo(&r.current.expiresAt), &r.graceMicros, &r.audience, &r.claims,
-		&r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n, &r.worked))
+		&r.countsAsFirstUse, &r.isLive, &r.isOfThisEra, &r.hasEnded, &r.n, &r.worked))
 	return r
 }
 

@@ -533,6 +533,9 @@ func TestRevocationSeesWhatItWaitedFor(t *testing.T) {
 				t.Fatal(err)
 			}
 			both.Wait()
+			if revocation.name == everyone && errors.Is(errs[0], sessionstore.ErrEnded) && errs[1] == nil {
+				return // it ended without waiting, before the pair was made
+			}
 			if errs[0] != nil || errs[1] != nil || len(s.gotten) != 1 {
 				t.Fatalf("%v, %d pairs", errs, len(s.gotten))
 			}

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/latchkey-sessions/latchkey/internal/era"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/revocations"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -76,10 +77,10 @@ WITH "ended" AS MATERIALIZED (
 ), "token" AS (
   UPDATE "sessionStoreToken" SET "revokedAt" = now()
   WHERE "session" = ANY (ARRAY(SELECT "id" FROM "ended")) AND "revokedAt" IS NULL
-  RETURNING "session", "client", "refreshToken", "expiresAt"
+  RETURNING "session", "client", "refreshToken", "expiresAt", "era"
 )
 SELECT COALESCE("client", ''), count(*) FILTER (WHERE "live"), count(*)
-FROM (SELECT max("client") AS "client", bool_or("refreshToken" IS NULL AND "expiresAt" > now()) AS "live" FROM "token" GROUP BY "session") s
+FROM (SELECT max("client") AS "client", bool_or("refreshToken" IS NULL AND "expiresAt" > now() AND COALESCE("era", 0)` + era.Continues + `) AS "live" FROM "token" GROUP BY "session") s
 GROUP BY 1`
 
 // revocation is one session to end, and the result.

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/latchkey-sessions/latchkey/internal/era"
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
@@ -54,10 +55,10 @@ const (
 )
 
 // rotatable is true in case Rotated. It need not look at the session's row,
-// because Invalidate changes this one too.
+// because Invalidate changes this one too, and it has the session's era.
 const rotatable = `t."id" = a."id" AND t."session" = a."session" AND t."refreshToken" IS NULL AND t."generation" = a."generation"
   AND (t."issuedAt" IS NULL OR now() - t."issuedAt" >= $4::integer * COALESCE(t."grace", $14))
-  AND t."revokedAt" IS NULL AND t."expiresAt" > now()
+  AND t."revokedAt" IS NULL AND t."expiresAt" > now() AND COALESCE(t."era", 0)` + era.Continues + `
   AND (t."dpopJkt" IS NULL OR t."dpopJkt" = a."jkt")
   AND (a."client" IS NULL OR a."client" = COALESCE(t."client", $12))
   AND (a."claims" IS NULL OR (` + hasContext + `) IS NOT TRUE OR octet_length(split_part(t."claims", E'\n', 1)) <= a."room")
@@ -65,7 +66,7 @@ const rotatable = `t."id" = a."id" AND t."session" = a."session" AND t."refreshT
 
 // rotatedColumns are null for the first client, whose values are known.
 const rotatedColumns = `a."n", t."issuedAt", t."expiresAt", t."accessGeneration", t."accessExpiresAt", COALESCE(t."claims", '') AS "claims",
-  CASE WHEN t."client" = $12 THEN '' ELSE t."client" END AS "client", CASE WHEN t."client" = $12 THEN '' ELSE COALESCE(t."audience", '') END AS "audience", ` + worked
+  CASE WHEN t."client" = $12 THEN '' ELSE t."client" END AS "client", CASE WHEN t."client" = $12 THEN '' ELSE COALESCE(t."audience", '') END AS "audience", COALESCE(t."era", 0) AS "era", ` + worked
 
 // rotateQuery changes one row, which it finds by its primary key, and no index but
 // that of expiresOn, once a day.
@@ -195,7 +196,7 @@ func newRotationRow() *rotationRow {
 	p := &r.pair
 	r.row = pgvalue.NewRow([]any{
 		&r.n, pgvalue.TimeTo(&p.IssuedAt), pgvalue.TimeTo(&p.ExpiresAt), &p.AccessGeneration, pgvalue.TimeTo(&p.AccessExpiresAt),
-		&p.Claims, &p.Client, &p.Audience, &r.worked,
+		&p.Claims, &p.Client, &p.Audience, &p.Era, &r.worked,
 	})
 	return r
 }

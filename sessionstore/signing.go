@@ -48,7 +48,7 @@ func (s *signing) sign(p refresh.Pair, answeredAt time.Time) (TokenPair, error) 
 	access := tokens.Claims{
 		Type: tokens.AccessToken, Subject: p.Subject, SessionID: p.SessionID,
 		TokenID: p.ID, Generation: p.AccessGeneration,
-		IssuedAt: p.MintedAt(), ExpiresAt: p.AccessExpiresAt, KeyThumbprint: p.BoundTo, ClientID: p.Client, Audience: p.Audience, Custom: p.Claims,
+		IssuedAt: p.MintedAt(), ExpiresAt: p.AccessExpiresAt, KeyThumbprint: p.BoundTo, ClientID: p.Client, Audience: p.Audience, Era: p.Era, Custom: p.Claims,
 	}
 	accessToken, err := signer.Sign(access)
 	if err != nil {

@@ -28,6 +28,7 @@ type modelSession struct {
 	created, updated time.Time
 	revoked          time.Time
 	cause            sessionstore.Cause // of its revocation
+	signedOut        time.Time          // when everyone was first signed out since it began
 	end              time.Time          // absolute; zero for none
 	lifetimes        sessionstore.Lifetimes
 
@@ -49,13 +50,15 @@ func (m *modelSession) ended(now time.Time) bool {
 // endedFor is ended for a token whose row may be at an earlier generation: then the idle time in the row is not this
 // token's.
 func (m *modelSession) endedFor(token, row int64, now time.Time) bool {
-	return !m.revoked.IsZero() || token <= row && !now.Before(m.expires) || !m.end.IsZero() && !now.Before(m.end)
+	return !m.revoked.IsZero() || !m.signedOut.IsZero() || token <= row && !now.Before(m.expires) || !m.end.IsZero() && !now.Before(m.end)
 }
 
 // ending is how it has ended: revoking an expired session does not end it, and only a
 // thief's token can be newer than an expired row.
 func (m *modelSession) ending(now time.Time) sessionstore.Ending {
 	switch {
+	case !m.signedOut.IsZero() && !m.signedOut.After(m.expires) && (m.revoked.IsZero() || m.signedOut.Before(m.revoked)):
+		return sessionstore.Ending{Cause: sessionstore.Cause{Reason: sessionstore.ReasonAllSignedOut}, At: m.signedOut}
 	case !m.revoked.IsZero() && (!m.revoked.After(m.expires) || m.cause.Reason == sessionstore.ReasonTheft):
 		return sessionstore.Ending{Cause: m.cause, At: m.revoked}
 	case now.Before(m.expires):

@@ -42,7 +42,8 @@ func (c *frozenClock) replica() time.Time { return c.at.Add(c.off) }
 const frozenClockSchema = testdb.FrozenClock + `
 -- The state that a failover falls back to.
 CREATE TABLE "clock"."standbyStore" AS TABLE "sessionStore";
-CREATE TABLE "clock"."standbyToken" AS TABLE "sessionStoreToken"`
+CREATE TABLE "clock"."standbyToken" AS TABLE "sessionStoreToken";
+CREATE TABLE "clock"."standbyEra" AS TABLE "sessionStoreEra"`
 
 // walk is one random walk.
 type walk struct {
@@ -107,7 +108,7 @@ func TestStateMachine(t *testing.T) {
 	for _, answer := range []string{
 		"rotated", "still_fresh", "raced", "retried_late", "healed", "old", "stale", "lockstep", "refresh: ended",
 		"get: superseded", "get: replaced within the grace", "get: ended", "get: expired", "get: confirmed", "get: too early to confirm", "get: of a lost generation", "update: conflict", "update: ended",
-		"patch", "patch: ended", "patch: does not fit", "supersede", "supersede: ended", "replace", "replace: not replaceable",
+		"patch", "patch: ended", "patch: does not fit", "supersede", "supersede: ended", "replace", "replace: not replaceable", "everyone is signed out",
 	} {
 		if w.met[answer] == 0 {
 			t.Errorf("not met: %s", answer)
@@ -145,6 +146,7 @@ func (w *walker) walk(t *rapid.T) {
 		"replace":             {2, s.replace},
 		"invalidate":          {1, s.invalidate},
 		"invalidate subject":  {1, s.invalidateSubject},
+		"sign everyone out":  {1, s.signOutAll},
 		"list":                {1, s.list},
 		"load":                {1, s.load},
 		"clean up":            {1, s.cleanUp},
@@ -329,6 +331,9 @@ func (s *walk) sameSession(t *rapid.T, id uuid.UUID, m modelSession, got session
 		ID: id, Subject: m.subject, ClientID: config().Tokens.ClientID, Data: got.Data, Checksum: checksum,
 		CreatedAt: m.created, UpdatedAt: m.updated, RefreshedAt: m.issued, ExpiresAt: m.expires, RevokedAt: m.revoked,
 		Ended: ended,
+	}
+	if m.revoked.IsZero() && ended.Reason == sessionstore.ReasonAllSignedOut {
+		want.RevokedAt = ended.At
 	}
 	if m.claims != "" {
 		want.Claims = []byte(m.claims)
@@ -581,6 +586,20 @@ func (s *walk) invalidateSubject(t *rapid.T) {
 	}
 }
 
+// signOutAll ends all sessions, and changes no row of them.
+func (s *walk) signOutAll(t *rapid.T) {
+	if rapid.IntRange(0, 2).Draw(t, "seldom") > 0 {
+		t.Skip("it would leave few sessions")
+	}
+	s.want(t, "everyone is signed out", s.store.SignOutAll(t.Context()), nil)
+	for id, m := range s.sessions {
+		if m.signedOut.IsZero() {
+			m.signedOut = s.clock.at
+		}
+		s.sessions[id] = m
+	}
+}
+
 func (s *walk) list(t *rapid.T) {
 	subject := rapid.SampledFrom([]string{"ann", "bob"}).Draw(t, "subject")
 	limit := rapid.IntRange(1, 3).Draw(t, "limit")
@@ -636,7 +655,7 @@ func (s *walk) cleanUp(t *rapid.T) {
 	maps.DeleteFunc(s.sessions, func(_ uuid.UUID, m modelSession) bool {
 		doomed := map[cleanup.Kind]bool{
 			cleanup.Expired: m.expires.Truncate(24 * time.Hour).Before(limit.Truncate(24 * time.Hour)), // to the day
-			cleanup.Revoked: !m.revoked.IsZero() && m.revoked.Before(limit),
+			cleanup.Revoked: !m.revoked.IsZero() && m.revoked.Before(limit) || m.revoked.IsZero() && !m.signedOut.IsZero() && m.signedOut.Before(limit),
 		}[rule.Kind]
 		if doomed {
 			want++
@@ -694,9 +713,10 @@ func (s *walk) passToLimit(t *rapid.T) {
 // lag is the last moment that the standby has.
 func (s *walk) lag(t *rapid.T) {
 	s.standby = maps.Clone(s.sessions)
-	s.exec(t, `TRUNCATE "standbyStore", "standbyToken"`)
+	s.exec(t, `TRUNCATE "standbyStore", "standbyToken", "standbyEra"`)
 	s.exec(t, `INSERT INTO "standbyStore" TABLE "sessionStore"`)
 	s.exec(t, `INSERT INTO "standbyToken" TABLE "sessionStoreToken"`)
+	s.exec(t, `INSERT INTO "standbyEra" TABLE "sessionStoreEra"`)
 }
 
 // failOver loses what was committed since the standby lags.
@@ -708,6 +728,8 @@ func (s *walk) failOver(t *rapid.T) {
 	s.exec(t, `DELETE FROM "sessionStore"`)
 	s.exec(t, `INSERT INTO "sessionStore" TABLE "standbyStore"`)
 	s.exec(t, `INSERT INTO "sessionStoreToken" TABLE "standbyToken"`)
+	s.exec(t, `DELETE FROM "sessionStoreEra"`)
+	s.exec(t, `INSERT INTO "sessionStoreEra" TABLE "standbyEra"`)
 }
 
 // loseCommits is a failover in which late retries get lost.

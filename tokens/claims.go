@@ -51,6 +51,9 @@ type Claims struct {
 	// the newer token.
 	TokenID    uuid.UUID
 	Generation int64
+	// Era counts how often everyone had been signed out when the session began, if an access
+	// token says so: see package verifier.
+	Era int64
 	// KeyID identifies the key that signed the token. Sign ignores it.
 	KeyID string
 	// Custom are the session's own claims, which an access token carries in addition
@@ -143,6 +146,8 @@ type wireClaims struct {
 
 	Confirmation *wireConfirmation `json:"cnf,omitempty"`
 
+	Era int64 `json:"latchkey_era,omitzero"`
+
 	wireContext
 
 	Custom jsontext.Value `json:",embed"`
@@ -187,6 +192,9 @@ func appendClaims(b, common []byte, c Claims) []byte {
 	b = append(appendUUID(append(b, `,"sid":"`...), c.SessionID), '"')
 	if c.KeyThumbprint != "" {
 		b = append(appendString(append(b, `,"cnf":{"jkt":`...), c.KeyThumbprint), '}')
+	}
+	if c.Type == AccessToken && c.Era != 0 {
+		b = strconv.AppendInt(append(b, `,"latchkey_era":`...), c.Era, 10)
 	}
 	if c.Type == AccessToken && c.Custom != "" {
 		return append(append(b, ','), c.Custom[1:]...) // what follows its opening brace

@@ -9,7 +9,7 @@ import (
 // reservedClaims are the names that a session's own claims must not have: those that
 // say what a token is, whose it is, for whom and until when.
 var reservedClaims = []string{
-	"acr", "act", "amr", "aud", "auth_time", "client_id", "cnf", "exp", "iat", "iss", "jti", "latchkey_cookie", "nbf", "sid", "sub", "typ",
+	"acr", "act", "amr", "aud", "auth_time", "client_id", "cnf", "exp", "iat", "iss", "jti", "latchkey_cookie", "latchkey_era", "nbf", "sid", "sub", "typ",
 }
 
 // ReservedClaims are the names that a session's own claims must not have, in any

@@ -70,7 +70,7 @@ func TestCustomClaimsRefusals(t *testing.T) {
 		`{"clientId":"x"}`:               {Pointer: "/clientId", Problem: "reserved"},
 		`{"\u0131ss":"x"}`:               {Pointer: "/\u0131ss", Problem: "reserved"}, // Java's equalsIgnoreCase
 		`{"\u0130at":1}`:                 {Pointer: "/\u0130at", Problem: "reserved"},
-		`{"Auth-Time":1}`:                {Pointer: "/Auth-Time", Problem: "acr, act, amr, aud, auth_time, client_id, cnf, exp, iat, iss, jti, latchkey_cookie, nbf, sid, sub, typ"},
+		`{"Auth-Time":1}`:                {Pointer: "/Auth-Time", Problem: "acr, act, amr, aud, auth_time, client_id, cnf, exp, iat, iss, jti, latchkey_cookie, latchkey_era, nbf, sid, sub, typ"},
 		`{"s-u_b":1}`:                    {Pointer: "/s-u_b", Problem: "reserved"},
 		`{"\u017fcope":"a"}`:             {Pointer: "/\u017fcope", Problem: "spelled so"},
 		`{"scope":"a","Scope":"b"}`:      {Pointer: "/Scope", Problem: "spelled so"},

@@ -120,6 +120,7 @@ func (c *presentedClaims) Validate() error {
 		Generation: generation,
 		IssuedAt:   time.Unix(c.IssuedAt, 0).UTC(),
 		ExpiresAt:  time.Unix(c.ExpiresAt, 0).UTC(),
+		Era:        c.Era,
 		KeyID:      c.use.keyID,
 		Custom:     string(c.Custom),
 		Context:    c.context(),

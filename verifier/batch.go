@@ -6,14 +6,18 @@ import (
 	"github.com/google/uuid"
 )
 
-// Revocation is a session that was revoked, or access tokens that were superseded
-// while their session continues.
+// Revocation is a session that was revoked, access tokens that were superseded
+// while their session continues, or that all users were signed out.
 type Revocation struct {
-	// SessionID is the session; zero if Below is not.
+	// SessionID is the session; zero if Below or Era is not.
 	SessionID uuid.UUID
 	// Until is when the last of the affected access tokens has expired, plus
 	// [Slack]: in seconds since 1970.
 	Until int64
+	// Era, unless it is zero, says that sessions of earlier eras (see [tokens.Claims]) have
+	// ended. Those of their access tokens that were issued before the second Before are refused; the
+	// service is asked about others, which only a clock or a failover can have made.
+	Era, Before int64
 	// Below, unless it is zero, says that access tokens with this TokenID and a lower
 	// generation are refused.
 	Below   int64
@@ -29,7 +33,8 @@ const Slack = time.Minute
 // the last has a Proof.
 type Batch struct {
 	// Reset starts the set over: it then contains only what the batches up to the
-	// next Proof have, and revoked sessions whose time is not over. Until that Proof the set is not changed.
+	// next Proof have, and revoked sessions and eras whose time is not over. Until that Proof the set
+	// is not changed.
 	Reset bool
 	// Sessions were revoked, or their access tokens superseded. Naming one twice is
 	// harmless.

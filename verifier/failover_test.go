@@ -137,6 +137,89 @@ func TestFailover(t *testing.T) {
 	}
 }
 
+// Everyone is signed out, and a failover loses it: the replicas sign them out again, as before. No token from
+// before is accepted meanwhile, and those who have signed in since stay signed in.
+func TestASignOutOfEverybodySurvivesAFailover(t *testing.T) {
+	t.Parallel()
+	servers := testdb.NewReplicated(t)
+	s := serviceOn(t, servers.Primary.URL(), newRing(t))
+	var proxies []*proxy
+	var replicas []*verifier.Verifier
+	for range 2 {
+		p, through := newDatabaseProxy(t, servers.Primary.URL())
+		proxies, replicas = append(proxies, p), append(replicas, replicaOf(t, s, through))
+	}
+	before, beforeToken := s.session(t)
+	servers.CatchUp()
+	servers.Freeze()
+	for began := s.now(t); s.now(t).Unix() == began.Unix(); time.Sleep(pollEvery) { // tokens of the same second are asked about
+	}
+	cause := sessionstore.Cause{Reason: sessionstore.ReasonAllSignedOut, By: "ann@example"}
+	if err := s.SignOutAll(t.Context(), cause); err != nil {
+		t.Fatal(err)
+	}
+	want := s.ending(t, before)
+	s.forgettable(t, 100)
+	known := s.nextXid(t)
+	for _, v := range replicas {
+		await(t, "before", v, beforeToken, verifier.ErrRevoked)
+		awaitProof(t, v)
+	}
+	var watches []*watch
+	for _, v := range replicas {
+		watches = append(watches, watchTokens(t, v, beforeToken))
+	}
+	u, err := url.Parse(servers.Standby.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers.Primary.Kill()
+	for _, p := range proxies {
+		p.point(u.Host)
+		p.setDown(true)
+		p.cut()
+	}
+	servers.Promote()
+	s = serviceOn(t, servers.Standby.URL(), s.ring)
+	if e := s.ending(t, before); !e.At.IsZero() {
+		t.Fatalf("the standby knows the end: %+v", e)
+	}
+	created, pair, err := s.Create(t.Context(), sessionstore.CreateParams{Subject: "ann"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.catchUp(t, known)
+	for _, p := range proxies {
+		p.setDown(false)
+	}
+	for began := time.Now(); s.ending(t, before).At.IsZero(); time.Sleep(pollEvery) {
+		if time.Since(began) > patience {
+			t.Fatal("the sign-out was lost")
+		}
+	}
+	if diff := cmp.Diff(want, s.ending(t, before)); diff != "" {
+		t.Errorf("the end that was lost (-want +got): %s", diff)
+	}
+	if e := s.ending(t, created.ID); !e.At.IsZero() {
+		t.Errorf("a session that was created since has ended: %+v", e)
+	}
+	refreshed, err := s.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range replicas {
+		await(t, "created since, before the database had it again", v, string(pair.AccessToken), verifier.ErrUnavailable) // it is asked about
+		await(t, "created since, and refreshed", v, string(refreshed.Pair.AccessToken), nil)
+		await(t, "before", v, beforeToken, verifier.ErrRevoked)
+	}
+	for _, w := range watches {
+		w.wantWithin(t, nil)
+		if at, accepted := w.accepted[beforeToken]; accepted {
+			t.Errorf("a token from before was accepted at %v", at)
+		}
+	}
+}
+
 // ending is how a session has ended.
 func (s *service) ending(t *testing.T, session uuid.UUID) sessionstore.Ending {
 	t.Helper()

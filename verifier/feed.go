@@ -141,6 +141,9 @@ func (v view) event(sessions []Revocation) Event {
 func (v view) whole(at cursor, later []Revocation) Event {
 	var sessions []Revocation
 	shard := at.shard
+	if shard == 0 {
+		v.known.sessions.eras.each(func(r Revocation) { sessions = append(sessions, r) })
+	}
 	for ; shard < shardCount && len(sessions) < resetChunk; shard++ {
 		v.known.sessions.shards[shard].each(func(id uuid.UUID, until uint32) {
 			sessions = append(sessions, Revocation{SessionID: id, Until: int64(until)})

@@ -53,6 +53,12 @@ type feedEvent struct {
 		Below int64     `json:"below"`
 		Until int64     `json:"until"`
 	} `json:"superseded"`
+	// Eras is absent as well, and if nobody was ever signed out with everyone else.
+	Eras []struct {
+		Below  int64 `json:"below"`
+		Before int64 `json:"before"`
+		Until  int64 `json:"until"`
+	} `json:"eras"`
 	// CompleteMillis counts from the arrival of the request being answered.
 	CompleteMillis *int64 `json:"complete_ms"`
 	From           int64  `json:"from"`
@@ -182,12 +188,15 @@ func take(data []byte, set *Set, sent Moment, cursor *string) (complete bool, sh
 	if event.Cursor == "" || event.More == (event.CompleteMillis != nil) {
 		return false, nil, errors.New("not an event of the feed")
 	}
-	b := Batch{Reset: event.Reset, Cursor: event.Cursor, From: event.From, Sessions: make([]Revocation, 0, len(event.Sessions)+len(event.Superseded))}
+	b := Batch{Reset: event.Reset, Cursor: event.Cursor, From: event.From, Sessions: make([]Revocation, 0, len(event.Sessions)+len(event.Superseded)+len(event.Eras))}
 	for _, s := range event.Sessions {
 		b.Sessions = append(b.Sessions, Revocation{SessionID: s.ID, Until: s.Until})
 	}
 	for _, s := range event.Superseded {
 		b.Sessions = append(b.Sessions, Revocation{TokenID: s.Pair, Below: s.Below, Until: s.Until})
+	}
+	for _, e := range event.Eras {
+		b.Sessions = append(b.Sessions, Revocation{Era: e.Below, Before: e.Before, Until: e.Until})
 	}
 	if !event.More {
 		b.Proof = sent.Add(sinceSent(*event.CompleteMillis, set.Now().Since(sent)))

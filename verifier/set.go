@@ -20,8 +20,8 @@ const (
 	clockTolerance = 2 * time.Second
 )
 
-// Set is what a [Verifier] knows about revocations: which sessions were recently revoked, and which
-// access tokens superseded, and until when this is proven to be complete. A source fills it. It is safe
+// Set is what a [Verifier] knows about revocations: which sessions were recently revoked, which
+// access tokens superseded, when everyone was signed out, and until when this is proven to be complete. A source fills it. It is safe
 // for concurrent use.
 type Set struct {
 	bound  time.Duration
@@ -107,11 +107,15 @@ func (s *Set) verdict(token *tokens.Claims) verdict {
 }
 
 func (s *Set) verdictBy(k *knowledge, token *tokens.Claims) verdict {
-	switch {
-	case k == nil:
+	if k == nil {
 		return unknown
+	}
+	ofEra := k.sessions.eras.verdict(token)
+	switch {
 	case k.sessions.has(token.SessionID), k.sessions.superseded.has(token.TokenID, token.Generation):
 		return revoked
+	case ofEra != live:
+		return ofEra
 	case token.ExpiresAt.Unix()+int64(Slack/time.Second) < k.sessions.from.Load():
 		// The table does not go back that far. By the earlier clock this token
 		// expired long ago, so the clock has been set back since.
@@ -144,6 +148,8 @@ func (s *Set) Apply(b Batch) {
 	}
 	for _, r := range b.Sessions {
 		switch {
+		case r.Era != 0:
+			into.eras.add(r)
 		case r.Until < max(1, from): // its time is over, or missing: a slot without one is free
 		case r.Below != 0:
 			into.superseded.add(r.TokenID, r.Below, toSeconds(r.Until))

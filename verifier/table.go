@@ -25,6 +25,7 @@ const (
 type table struct {
 	shards     [shardCount]shard
 	superseded superseded
+	eras       eras
 	// from is the earliest Until, in seconds since 1970, that is sure to be in the table.
 	// It is moved forward before anything earlier is dropped, so a reader that looks for
 	// a session must read it afterwards.
@@ -96,8 +97,9 @@ func (t *table) add(id uuid.UUID, until uint32) {
 	s.used++
 }
 
-// keep adds the sessions of an earlier table whose time was not over at a given time.
+// keep adds the sessions of an earlier table whose time was not over at a given time, and its era.
 func (t *table) keep(earlier *table, over uint32) {
+	t.eras.keep(&earlier.eras, over)
 	for i := range earlier.shards {
 		earlier.shards[i].each(func(id uuid.UUID, until uint32) {
 			if until >= over {
@@ -128,6 +130,7 @@ func (s *shard) rebuild(over uint32, more int) *[]slot {
 // there are enough of them.
 func (t *table) sweep(i int, over uint32) {
 	t.superseded.sweep(i, over)
+	t.eras.sweep(over)
 	s := &t.shards[i]
 	switch kept := s.count(over); {
 	case kept == s.used:

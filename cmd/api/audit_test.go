@@ -74,8 +74,8 @@ func TestOperatorsAreAudited(t *testing.T) {
 		{[]string{"sessions", "revoke", ada}, map[string]any{"event": "session.revoked", "session_id": ada, "subject": "ada", "client_id": "test", "reason": "requested"}},
 		{[]string{"sessions", "revoke", ada}, nil}, // once more
 		{[]string{"sessions", "revoke", "--subject=bob"}, map[string]any{"event": "sessions.revoked", "subject": "bob", "count": 2., "clients": map[string]any{"test": 2.}, "reason": "requested"}},
-		{[]string{"sessions", "revoke", "--all", "--yes"}, map[string]any{"event": "sessions.revoked", "all": true, "count": 1., "clients": map[string]any{"test": 1.}, "reason": "requested"}},
-		{[]string{"sessions", "revoke", "--all", "--yes"}, nil},
+		{[]string{"sessions", "revoke", "--all", "--yes"}, map[string]any{"event": "sessions.revoked", "all": true, "reason": "requested"}},
+		{[]string{"sessions", "revoke", "--all", "--each", "--yes"}, map[string]any{"event": "sessions.revoked", "all": true, "reason": "requested"}},
 		{[]string{"keys", "rotate"}, map[string]any{"event": "signing_key.rotated", "key_id": "new"}},
 		{[]string{"keys", "rotate"}, nil},
 		{[]string{"keys", "revoke", firstKey}, map[string]any{"event": "signing_key.revoked", "key_id": firstKey}},

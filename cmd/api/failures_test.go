@@ -56,6 +56,7 @@ func TestFailures(t *testing.T) {
 		"no subcommand":         {nil, []string{"keys"}, 2, []string{"expected one of \"init\", \"generate\", \"list\", \"export\", \"rotate\", ... (see api --help)"}},
 		"which sessions":        {nil, []string{"sessions", "revoke"}, 2, []string{"name the sessions to end by their ids, --subject or --all"}},
 		"two ways to say it":    {nil, []string{"sessions", "revoke", "--all", "--yes", "--subject=ada"}, 2, []string{"name the sessions to end by their ids, --subject or --all"}},
+		"each of which":         {nil, []string{"sessions", "revoke", "--subject=ada", "--each"}, 2, []string{"--each is only for --all"}},
 		"all, but not meant":    {nil, []string{"sessions", "revoke", "--all"}, 2, []string{"--all signs all users out; confirm with --yes"}},
 		"not an id":             {nil, []string{"sessions", "revoke", "x"}, 2, []string{"invalid UUID"}},
 		"data loss":             {env{"LATCHKEY_DATABASE_URL": empty}, []string{"migrate", "down"}, 2, []string{"confirm with --yes, or look at it with --dry-run"}},

@@ -223,6 +223,15 @@ func TestEndedSessions(t *testing.T) {
 	execute(t, database, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "subject" = 'eve'`)
 	mustAPI(t, dir, settings, "sessions", "revoke", created["bob"].ID.String())
 	mustAPI(t, dir, settings, "sessions", "revoke", "--all", "--yes")
+	if all := mustAPI(t, dir, settings, "sessions", "list", "--ended"); strings.Contains(all, "all_signed_out") {
+		t.Errorf("those that ended with everyone are listed one by one:\n%s", all)
+	}
+	if adas := mustAPI(t, dir, settings, "sessions", "list", "--ended", "--subject=ada"); !strings.Contains(adas, "all_signed_out") {
+		t.Errorf("ada's:\n%s", adas)
+	}
+	if revoked := mustAPI(t, dir, settings, "sessions", "revoke", "--all", "--each", "--yes"); !strings.Contains(revoked, "signed everyone out in ") || !strings.Contains(revoked, "\nrevoked 1 session in ") {
+		t.Errorf("revoke --all --each: %q", revoked)
+	}
 
 	want := []string{"ada all_signed_out", "bob operator", "eve not_recorded"}
 	var got []string

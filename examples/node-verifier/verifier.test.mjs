@@ -167,3 +167,21 @@ test("keys that cannot be fetched are no reason to refuse a token", { timeout: 3
   const { get } = await backend({ keys: "http://127.0.0.1:1/" });
   assert.equal((await get((await session()).token)).status, 503);
 });
+
+// The last one: it ends the sessions of all others.
+test("everyone is signed out, also for verifiers that start later, and those who sign in then stay", { timeout: 30_000 }, async () => {
+  const { verifier, until } = await backend();
+  const gone = await session();
+  await verifierIsFresh(verifier);
+  await until(200, gone.token);
+  assert.equal((await fetch(env("SIGN_OUT_ALL"))).status, 200);
+  const signedOut = Date.now();
+  await until(401, gone.token);
+  assert.ok(Date.now() - signedOut < bound, `it took ${Date.now() - signedOut} ms`);
+  const back = await session();
+  await until(200, back.token);
+  const later = await backend();
+  await verifierIsFresh(later.verifier);
+  await later.until(401, gone.token);
+  await later.until(200, back.token);
+});

@@ -3,6 +3,7 @@ package nodeverifier_test
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -151,6 +152,12 @@ func serve(t *testing.T, sessions int) []string {
 		t.Fatal(err)
 	}
 	public, internal := httptest.NewServer(server.Public()), httptest.NewServer(server.Internal())
+	command := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // as api sessions revoke --all
+		if err := store.SignOutAll(r.Context()); err != nil {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	}))
+	t.Cleanup(command.Close)
 	t.Cleanup(public.Close)
 	t.Cleanup(func() {
 		internal.CloseClientConnections()
@@ -158,6 +165,6 @@ func serve(t *testing.T, sessions int) []string {
 	})
 	return []string{
 		"ISSUER=" + issuer, "AUDIENCE=" + audience, "SERVICE_KEY=" + serviceKey, "INTERNAL=" + internal.URL,
-		"KEYS=" + public.URL + "/.well-known/jwks.json", "REVOKED=" + strings.Join(revoked[:100], " "),
+		"KEYS=" + public.URL + "/.well-known/jwks.json", "REVOKED=" + strings.Join(revoked[:100], " "), "SIGN_OUT_ALL=" + command.URL,
 	}
 }

@@ -26,7 +26,7 @@ class Verifier:
         self._asked = Sessions(internal, service_key, timeout=timeout, retries=0)
         self._feed = Sessions(internal, service_key, timeout=max(2 * bound, 2), retries=0)
         self._url, self._keys, self._looked, self._lock = keys or issuer + "/.well-known/jwks.json", {}, None, threading.Lock()
-        self._told, self._loading, self._from, self._cursor = ({}, {}), None, 0, None
+        self._told, self._loading, self._from, self._cursor = ({}, {}, {}), None, 0, None
         self._proof, self._clock = None, None
         self._closed = threading.Event()
         threading.Thread(target=self._follow, daemon=True).start()
@@ -49,16 +49,20 @@ class Verifier:
         key, algorithm = self._key(header.get("kid"))
         try:
             claims = jwt.decode(token, key, [algorithm], options, audience=self._audience, issuer=self._issuer)
-            exp, (pair, _, generation) = int(claims["exp"]), claims["jti"].partition(".a")
+            exp, iat, era, (pair, _, generation) = int(claims["exp"]), int(claims["iat"]), int(claims.get("latchkey_era", 0)), claims["jti"].partition(".a")
         except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError) as cause:
             raise InvalidToken("not valid") from cause
         # By the service's clock. A token with cnf is bound to a key, and worth nothing without a proof of it.
         if header.get("typ") != "at+jwt" or exp + LEEWAY <= self._now() or "cnf" in claims:
             raise InvalidToken("not valid")
-        revoked, superseded = self._told
+        revoked, superseded, eras = self._told
+        # The eras are those of the first shard, which has the ids that are not of version 8.
+        ended = [] if claims["sid"][14:15] == "8" else [before for below, (before, *_) in list(eras.items()) if era < below]
+        if any(iat < before for before in ended):
+            raise InvalidToken("revoked")
         if claims["sid"] in revoked or (generation.isdecimal() and int(generation) < superseded.get(pair, (0, 0))[0]):
             raise InvalidToken("revoked")
-        if (exp + 60 < self._from or self.age() > self._bound) and not self._asked.introspect(token)["active"]:
+        if (ended or exp + 60 < self._from or self.age() > self._bound) and not self._asked.introspect(token)["active"]:
             raise InvalidToken("revoked")
         return claims
 
@@ -93,13 +97,15 @@ class Verifier:
 
     def _take(self, part, sent):
         if part.get("reset"):
-            self._loading = ({}, {})
-        revoked, superseded = self._loading or self._told
+            self._loading = ({}, {}, {})
+        revoked, superseded, eras = self._loading or self._told
         for one in part["sessions"]:
             revoked[one["id"]] = one["until"]
         for one in part.get("superseded", ()):
             below, until = superseded.get(one["pair"], (0, 0))
             superseded[one["pair"]] = max(below, one["below"]), max(until, one["until"])
+        for one in part.get("eras", ()):  # everyone was signed out
+            eras[one["below"]] = one["before"], one["until"], False
         self._cursor = part["cursor"]
         if "complete_ms" not in part:
             return  # more follows
@@ -107,6 +113,9 @@ class Verifier:
             for session, until in self._told[0].items():
                 if until >= part["from"]:
                     revoked[session] = max(until, revoked.get(session, 0))
+            for below, (before, until, _) in self._told[2].items():
+                if until >= part["from"] and below not in eras:
+                    eras[below] = before, until, True
             self._told, self._loading, self._from = self._loading, None, 0
         self._from = max(self._from, part["from"])
         complete = part["complete_ms"] / 1000
@@ -118,3 +127,7 @@ class Verifier:
             del revoked[session]
         for pair in [pair for pair, (_, until) in list(superseded.items()) if until < self._from]:
             del superseded[pair]
+        # The latest that the service has is never forgotten.
+        last = max((below for below, (_, _, kept) in eras.items() if not kept), default=0)
+        for below in [below for below, (_, until, kept) in list(eras.items()) if below < last or kept and until < self._from]:
+            del eras[below]

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/internal/era"
 	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
@@ -77,9 +78,13 @@ func claimsOf(c tokens.CompasClaims, err error) (tokens.Claims, error) {
 	return tokens.Claims{Type: c.Type, TokenID: c.TokenID, ExpiresAt: c.ExpiresAt}, nil
 }
 
+// sessionEra is the era in which a session s began: that of the earliest of its rows, since Compas makes
+// more of them.
+const sessionEra = `COALESCE((SELECT min(COALESCE(e."era", 0)) FROM "sessionStoreToken" e WHERE e."session" = s."id"), 0)`
+
 // In Compas an access token expires by its own time, not its row's. Compas
 // revokes both rows at once; our refresh revokes only the refresh row.
-const getColumns = `, now(), a."createdAt", s."revokedAt" IS NULL,
+const getColumns = `, now(), a."createdAt", s."revokedAt" IS NULL AND ` + sessionEra + era.Continues + `,
   (a."revokedAt" IS NULL OR a."revokedAt" > now()) AND (r."revokedAt" IS NULL OR r."revokedAt" > now())
 FROM "sessionStoreToken" a
 JOIN "sessionStoreToken" r ON r."id" = a."refreshToken"

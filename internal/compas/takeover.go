@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/internal/era"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -55,7 +56,7 @@ FOR NO KEY UPDATE OF s, r`
 // that the session's other pairs were given since they were taken over; lifetimes that
 // the session was given are in the row.
 const readQuery = `
-SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL, r."createdAt", r."revokedAt",
+SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL OR NOT ` + sessionEra + era.Continues + `, ` + sessionEra + `, r."createdAt", r."revokedAt",
   round(extract(epoch FROM r."expiresAt" - r."createdAt"))::bigint,
   (SELECT round(extract(epoch FROM a."expiresAt" - a."createdAt"))::bigint FROM "sessionStoreToken" a WHERE a."refreshToken" = r."id" LIMIT 1),
   EXISTS (SELECT FROM "sessionStoreToken" p WHERE p."id" = $3), "newer"."count", "newer"."last",
@@ -75,8 +76,8 @@ WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL`
 const insertPairQuery = `
 INSERT INTO "sessionStoreToken" ("id", "session", "generation", "createdAt", "issuedAt", "settledAt",
   "expiresAt", "expiresOn", "accessGeneration", "accessExpiresAt", "accessTokenTtl", "refreshTokenTtl",
-  "clientUserAgent", "clientIp", "dpopJkt", "audience", "claims", "client", "grace", "sessionExpiresAt")
-VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz, ($7::timestamptz AT TIME ZONE 'UTC')::date, $8, $9, $10, $11, $12, $13::text::inet, $14, $15, $16, $17, $18, $19)`
+  "clientUserAgent", "clientIp", "dpopJkt", "audience", "claims", "client", "grace", "sessionExpiresAt", "era")
+VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz, ($7::timestamptz AT TIME ZONE 'UTC')::date, $8, $9, $10, $11, $12, $13::text::inet, $14, $15, $16, $17, $18, $19, $20)`
 
 // Only one row is changed, so that it waits for no lock while holding another that a
 // refresh by Compas may need.
@@ -108,7 +109,7 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 	batch := &pgx.Batch{}
 	batch.Queue(lockQuery, pgvalue.UUID(p.SessionID), pgvalue.UUID(t.Row))
 	batch.Queue(readQuery, pgvalue.UUID(p.SessionID), pgvalue.UUID(t.Row), pgvalue.UUID(p.ID)).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&now, &subject, &p.Revoked, &p.CreatedAt, &rotatedAt, &lived.idle, &lived.access, &exists, &newer, &last, &claims, &end, &lived.ownAccess, &lived.ownIdle)
+		return row.Scan(&now, &subject, &p.Revoked, &p.Era, &p.CreatedAt, &rotatedAt, &lived.idle, &lived.access, &exists, &newer, &last, &claims, &end, &lived.ownAccess, &lived.ownIdle)
 	})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return d, now, err
@@ -143,7 +144,7 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 	n := d.Next
 	if _, err := tx.Exec(ctx, insertPairQuery, pgvalue.UUID(n.ID), pgvalue.UUID(n.SessionID), n.Generation, n.CreatedAt, n.IssuedAt, n.SettledAt,
 		n.ExpiresAt, n.AccessGeneration, n.AccessExpiresAt, pgvalue.Seconds(n.Lifetimes.AccessToken), pgvalue.Seconds(n.Lifetimes.RefreshToken),
-		pgvalue.OrNull(t.UserAgent), pgvalue.OrNull(t.IP), pgvalue.OrNull(n.BoundTo), n.Audience, pgvalue.OrNull(n.Claims), n.Client, n.Grace, end); err != nil {
+		pgvalue.OrNull(t.UserAgent), pgvalue.OrNull(t.IP), pgvalue.OrNull(n.BoundTo), n.Audience, pgvalue.OrNull(n.Claims), n.Client, n.Grace, end, pgvalue.OrNull(n.Era)); err != nil {
 		return d, now, err
 	}
 	batch = &pgx.Batch{}

@@ -123,6 +123,34 @@ func TestEndOfExpiredSession(t *testing.T) {
 	}
 }
 
+// When all users were signed out, each session's end is reported once its row is changed, as it ended.
+func TestEndWithEverybody(t *testing.T) {
+	t.Parallel()
+	k, r := setup(t), newReceiver(t)
+	if is, err := k.TellsEvents(t.Context()); is || err != nil {
+		t.Errorf("there were events before: %v, %v", is, err)
+	}
+	k.run(t, endpointOf("receiver", r.URL))
+	if is, err := k.TellsEvents(t.Context()); !is || err != nil {
+		t.Errorf("there are no events: %v, %v", is, err)
+	}
+	id := k.create(t, sessionstore.CreateParams{})
+	if err := k.SignOutAll(t.Context(), sessionstore.Cause{Reason: sessionstore.ReasonAllSignedOut, By: "grace@ops"}); err != nil {
+		t.Fatal(err)
+	}
+	var at time.Time
+	if err := k.pool.QueryRow(t.Context(), `SELECT "at" FROM "sessionStoreEra"`).Scan(&at); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := k.RevokeSignedOut(t.Context(), nil); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	ended := r.await(2)[1]
+	if ended.session() != id.String() || ended.Data["reason"] != "all_signed_out" || ended.Data["by"] != "grace@ops" || !ended.Timestamp.Truncate(time.Millisecond).Equal(at.Truncate(time.Millisecond)) {
+		t.Errorf("%+v, want it at %v", ended, at)
+	}
+}
+
 // Without an endpoint, sessions record nothing.
 func TestNothingIsNotedWithoutEndpoints(t *testing.T) {
 	t.Parallel()

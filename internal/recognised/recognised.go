@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/internal/era"
 	"github.com/latchkey-sessions/latchkey/internal/isolation"
 )
 
@@ -104,7 +105,7 @@ WHERE "signsFrom" <= now() AND ("verifiesUntil" IS NULL OR "verifiesUntil" > now
   AND NOT EXISTS (SELECT FROM "sessionStoreRecognised" n WHERE n."kind" = 'dropped signing key' AND n."value" = "id")
 ORDER BY "signsFrom", "id"`
 
-const live = `"revokedAt" IS NULL AND "expiresAt" > now()`
+const live = `"revokedAt" IS NULL AND "expiresAt" > now() AND COALESCE("era", 0)` + era.Continues
 
 // A pair is marked when it is made. An access token names its audience, which a refresh
 // replaces, unless its client is not configured. A row of Compas has no access token

@@ -101,6 +101,8 @@ type Pair struct {
 
 	Claims string // the session's own, as its access tokens have them; empty for none. They decide nothing
 
+	Era int64 // that the session began in, as its access tokens have it. It never changes, and decides nothing here
+
 	BoundTo string // the thumbprint of its client's key; empty for none. See Decide
 }
 

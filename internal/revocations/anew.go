@@ -42,8 +42,8 @@ func (r *Source) revokeAnew(ctx context.Context, doubted <-chan struct{}) {
 	failing := false
 	for ctx.Err() == nil {
 		var again <-chan time.Time
-		sessions, made, doubt := r.memory.doubted()
-		switch err := r.revokeAll(ctx, sessions, made); {
+		what, doubt := r.memory.doubted()
+		switch err := r.revokeAll(ctx, what); {
 		case err == nil:
 			r.memory.settle(doubt)
 			failing = false
@@ -64,8 +64,8 @@ func (r *Source) revokeAnew(ctx context.Context, doubted <-chan struct{}) {
 
 // revokeAll revokes those of the sessions that are live, to be remembered for as long as
 // later revocations. Its connection leads to where the address leads now, like the reader's.
-func (r *Source) revokeAll(ctx context.Context, sessions []Ended, made time.Time) error {
-	if made.IsZero() {
+func (r *Source) revokeAll(ctx context.Context, what forgettable) error {
+	if what.made.IsZero() {
 		return nil // nothing is in doubt
 	}
 	conn, err := primary.Beside(ctx, r.Pool, connectTimeout)
@@ -75,14 +75,17 @@ func (r *Source) revokeAll(ctx context.Context, sessions []Ended, made time.Time
 	defer primary.Disconnect(ctx, conn)
 	// This comes first, or what ends here is forgotten too soon. If it fails, no session must be let in for that: all of it is
 	// repeated.
-	noted := noteClock(ctx, conn, made)
+	noted := noteClock(ctx, conn, what.made)
+	if err := r.signOutAnew(ctx, conn, what.last); err != nil {
+		return err
+	}
 	var revoked int64
 	defer func() {
 		if revoked > 0 {
 			r.Logger.WarnContext(ctx, "the database had forgotten that sessions were revoked: they are revoked again", slog.Int64("sessions", revoked))
 		}
 	}()
-	for batch := range slices.Chunk(sessions, anewBatch) {
+	for batch := range slices.Chunk(what.sessions, anewBatch) {
 		ctx, cancel := context.WithTimeout(ctx, anewPatience)
 		n, err := r.RevokeAnew(ctx, conn, batch)
 		cancel()
@@ -92,6 +95,20 @@ func (r *Source) revokeAll(ctx context.Context, sessions []Ended, made time.Time
 		revoked += n
 	}
 	return noted
+}
+
+// signOutAnew signs everyone out as before, if they were.
+func (r *Source) signOutAnew(ctx context.Context, conn *pgx.Conn, o SignOut) error {
+	if o.Era == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, anewPatience)
+	defer cancel()
+	forgotten, err := r.SignOutAnew(ctx, conn, o)
+	if forgotten {
+		r.Logger.WarnContext(ctx, "the database had forgotten that everyone was signed out: they are signed out anew", slog.Time("at", o.At))
+	}
+	return err
 }
 
 func noteClock(ctx context.Context, conn *pgx.Conn, made time.Time) error {

@@ -57,14 +57,14 @@ func TestRevokeAnewUntilItIsDone(t *testing.T) {
 		t.Error("not all were revoked again")
 	}
 	for began := time.Now(); time.Since(began) < 2*time.Minute; time.Sleep(time.Millisecond) {
-		if sessions, _, _ := r.memory.doubted(); len(sessions) == 0 {
+		if what, _ := r.memory.doubted(); len(what.sessions) == 0 {
 			break
 		}
 	}
 	cancel()
 	<-ended
-	if sessions, _, _ := r.memory.doubted(); len(sessions) > 0 {
-		t.Errorf("%d sessions are still doubted", len(sessions))
+	if what, _ := r.memory.doubted(); len(what.sessions) > 0 {
+		t.Errorf("%d sessions are still doubted", len(what.sessions))
 	}
 	text := log.String()
 	if strings.Count(text, "it is away") != 1 || !strings.Contains(text, "sessions=1010") {
@@ -84,7 +84,7 @@ func TestRevokeAnewWithoutTheClock(t *testing.T) {
 		revoked += len(sessions)
 		return int64(len(sessions)), nil
 	}
-	err := r.revokeAll(t.Context(), []Ended{{ID: uuid.New()}}, time.Now())
+	err := r.revokeAll(t.Context(), forgettable{sessions: []Ended{{ID: uuid.New()}}, made: time.Now()})
 	if err == nil || revoked != 1 {
 		t.Errorf("%d sessions were revoked, and the error is %v, want 1 and that of the note", revoked, err)
 	}

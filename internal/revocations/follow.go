@@ -76,6 +76,7 @@ type follower struct {
 	set  *verifier.Set
 	conn *pgx.Conn // nil before the first
 	at   state     // the set's, without an epoch before everything was read
+	era  int64     // that the set knows
 	// doubted is signalled when the database may have forgotten ends of sessions.
 	doubted chan<- struct{}
 	// factor is the factor by which patience is extended.
@@ -126,7 +127,16 @@ func (f *follower) read(ctx context.Context, everything bool) error {
 
 	began, asked := f.set.Now(), time.Now() //nolint:forbidigo // only the elapsed time counts
 	b, n := verifier.Batch{Reset: everything}, 0
-	now, err := f.query(ctx, query, args, func(r verifier.Revocation, e Ended) {
+	era := f.era
+	if everything {
+		era = 0
+	}
+	now, err := f.query(ctx, query, args, func(r verifier.Revocation, o SignOut) {
+		f.memory.signedOut(o)
+		if everything || o.Era != f.era {
+			b.Sessions, era = append(b.Sessions, r), o.Era
+		}
+	}, func(r verifier.Revocation, e Ended) {
 		b.Sessions = append(b.Sessions, r)
 		if !e.At.IsZero() {
 			f.memory.add(e)
@@ -158,7 +168,7 @@ func (f *follower) read(ctx context.Context, everything bool) error {
 	}
 	b.Proof, b.Now, b.Cursor = began, now.now, now.String()
 	f.set.Apply(b)
-	f.at, f.factor = now, 1
+	f.at, f.era, f.factor = now, era, 1
 	return nil
 }
 
@@ -166,14 +176,14 @@ func (f *follower) read(ctx context.Context, everything bool) error {
 // if it expects many rows, takes much longer than running it; and the pool's time
 // limit is meant for requests. Each transaction sets both, because behind a pooler
 // the next one may be on another server connection.
-func (f *follower) query(ctx context.Context, query string, args []any, found func(verifier.Revocation, Ended)) (now state, err error) {
+func (f *follower) query(ctx context.Context, query string, args []any, signedOut func(verifier.Revocation, SignOut), found func(verifier.Revocation, Ended)) (now state, err error) {
 	var batch pgx.Batch
 	batch.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY`)
 	batch.Queue(`SET LOCAL jit = off`)
 	batch.Queue(`SET LOCAL statement_timeout = '5min'`)
 	batch.Queue(primary.ReadOnlyQuery).QueryRow(primary.CheckWrites)
 	batch.Queue(query, args...).Query(func(rows pgx.Rows) error {
-		now, err = readRevocations(rows, found)
+		now, err = f.readRevocations(rows, found, signedOut)
 		return err
 	})
 	batch.Queue(`COMMIT`)

@@ -29,6 +29,8 @@ type memory struct {
 	// at is the last known state of the database, and asked when it was queried.
 	at    state
 	asked time.Time
+	// last is when everyone was last signed out; zero if they were not.
+	last SignOut
 	// made is until when databases before this one may have made tokens, by their clocks.
 	made time.Time
 	// doubts counts the states that did not follow from the previous one, settled
@@ -48,6 +50,16 @@ func (m *memory) add(e Ended) {
 	m.young[e.ID] = e
 }
 
+// signedOut notes that everyone was signed out. The latest era counts: a database that has
+// forgotten it may be back in an earlier one.
+func (m *memory) signedOut(o SignOut) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if o.Era > m.last.Era {
+		m.last = o
+	}
+}
+
 // see notes a state of the database, queried at a moment of this process's clock, and reports
 // whether it may have forgotten what was seen before. Then the previous database may have
 // continued until now.
@@ -65,15 +77,22 @@ func (m *memory) see(now state, asked time.Time) bool {
 	return forgetful
 }
 
-// doubted returns the sessions that the database may wrongly have as live, until when
-// tokens may have been made that it does not know, and the argument for [memory.settle].
-func (m *memory) doubted() (sessions []Ended, made time.Time, doubt int) {
+// forgettable is what the database may have forgotten.
+type forgettable struct {
+	last     SignOut // zero for none
+	sessions []Ended // that it may wrongly have as live
+	made     time.Time
+}
+
+// doubted returns that, with the time until when tokens may have been made that it does not know, and the
+// argument for [memory.settle]. The time is zero if nothing is in doubt.
+func (m *memory) doubted() (what forgettable, doubt int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.doubts == m.settled {
-		return nil, time.Time{}, m.doubts
+		return forgettable{}, m.doubts
 	}
-	return slices.Concat(slices.Collect(maps.Values(m.young)), slices.Collect(maps.Values(m.old))), m.made, m.doubts
+	return forgettable{m.last, slices.Concat(slices.Collect(maps.Values(m.young)), slices.Collect(maps.Values(m.old))), m.made}, m.doubts
 }
 
 func (m *memory) settle(doubt int) {

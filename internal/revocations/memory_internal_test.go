@@ -29,8 +29,8 @@ func TestMemoryDoubts(t *testing.T) {
 		if got := m.see(state{epoch: c.epoch, snapshot: c.snapshot}, time.Now()); got != c.want {
 			t.Errorf("state %d is doubted: %v", i, got)
 		}
-		if sessions, _, doubt := m.doubted(); len(sessions) > 0 != c.want {
-			t.Errorf("state %d: %d sessions are doubted", i, len(sessions))
+		if what, doubt := m.doubted(); len(what.sessions) > 0 != c.want {
+			t.Errorf("state %d: %d sessions are doubted", i, len(what.sessions))
 		} else {
 			m.settle(doubt)
 		}
@@ -44,11 +44,11 @@ func TestMemoryDoubtsAgain(t *testing.T) {
 	m.add(Ended{ID: uuid.New()})
 	m.see(state{epoch: "a", snapshot: "1:1:"}, time.Now())
 	m.see(state{epoch: "b", snapshot: "1:1:"}, time.Now())
-	_, _, doubt := m.doubted()
+	_, doubt := m.doubted()
 	m.see(state{epoch: "c", snapshot: "1:1:"}, time.Now())
 	m.settle(doubt)
-	if sessions, _, _ := m.doubted(); len(sessions) != 1 {
-		t.Errorf("%d sessions are doubted", len(sessions))
+	if what, _ := m.doubted(); len(what.sessions) != 1 {
+		t.Errorf("%d sessions are doubted", len(what.sessions))
 	}
 }
 
@@ -79,14 +79,14 @@ func TestMemoryOfAClockThatWasAhead(t *testing.T) {
 	var m memory
 	wall := time.Now()
 	m.see(state{epoch: "a", snapshot: "1:1:", now: wall.Add(ahead)}, wall.Add(-outage))
-	if _, made, _ := m.doubted(); !made.IsZero() {
-		t.Errorf("tokens may have been made until %v, and nothing is doubted", made)
+	if what, _ := m.doubted(); !what.made.IsZero() {
+		t.Errorf("tokens may have been made until %v, and nothing is doubted", what.made)
 	}
 	for _, epoch := range []string{"b", "c"} {
 		m.see(state{epoch: epoch, snapshot: "1:1:", now: wall}, wall)
-		_, made, doubt := m.doubted()
-		if late := made.Sub(wall) - ahead - outage; late < 0 || late > 10*time.Minute {
-			t.Errorf("tokens may have been made until %v after the database was last seen", made.Sub(wall))
+		what, doubt := m.doubted()
+		if late := what.made.Sub(wall) - ahead - outage; late < 0 || late > 10*time.Minute {
+			t.Errorf("tokens may have been made until %v after the database was last seen", what.made.Sub(wall))
 		}
 		m.settle(doubt)
 	}

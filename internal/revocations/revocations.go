@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/internal/era"
 	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
@@ -41,6 +42,9 @@ type Source struct {
 	// RevokeAnew revokes those of the sessions that are live, as they ended before, and
 	// returns how many these were.
 	RevokeAnew func(ctx context.Context, conn *pgx.Conn, sessions []Ended) (int64, error)
+	// SignOutAnew signs everyone out as before, unless the database has that, and reports
+	// whether it had forgotten it.
+	SignOutAnew func(ctx context.Context, conn *pgx.Conn, o SignOut) (bool, error)
 	// Logger records sessions that are revoked again.
 	Logger *slog.Logger
 
@@ -50,6 +54,7 @@ type Source struct {
 
 const strictQuery = `
 SELECT "revokedAt" IS NULL AND NOT EXISTS (SELECT FROM "sessionStoreToken" WHERE "id" = $2 AND "supersededBelow" > $3)
+  AND COALESCE((SELECT "era" FROM "sessionStoreToken" WHERE "id" = $2), 0)` + era.Continues + `
 FROM "sessionStore" WHERE "id" = $1 AND ` + primary.Only
 
 // Strict checks one token: only whether its session was revoked, or the token superseded.
@@ -68,8 +73,9 @@ func (r *Source) Strict(ctx context.Context, _ string, claims tokens.Claims) err
 }
 
 // The statements below first return the state of the database that they saw, and then
-// the sessions, and the pairs of which access tokens were superseded. All are of one
-// snapshot, because they are one statement.
+// when everyone was last signed out, the sessions, and the pairs of which access tokens were
+// superseded. All are of one snapshot, because they are one statement. Sessions of earlier eras are
+// left out: one row says that they have ended.
 
 // stateOfDatabase is the database's state, or an error on a standby. A snapshot
 // determines for each transaction whether it is visible, so what is new is exactly
@@ -84,6 +90,8 @@ SELECT NULL::uuid, NULL::bigint, NULL::bigint, pg_current_snapshot()::text,
   (SELECT "system_identifier" FROM pg_control_system()) || '-' || (SELECT "id" FROM "sessionStoreEpoch"), now(),
   NULL::timestamptz, NULL::text, NULL::text
 WHERE ` + primary.Only + `
+UNION ALL
+(SELECT NULL, NULL, "era", NULL, NULL, NULL, "at", "reason", "by" FROM "sessionStoreEra" ORDER BY "era" DESC LIMIT 1)
 `
 
 // sessionUntil is when the last access token of a revoked session s, whose tokens
@@ -101,8 +109,11 @@ const supersededUntil = `ceil(extract(epoch FROM greatest(t."accessExpiresAt",
 // withLastExpiry continues sessions s. An aggregate for each is looked up by an index: with
 // a join, PostgreSQL may read the table.
 const withLastExpiry = `LEFT JOIN LATERAL (
-  SELECT max("accessExpiresAt") AS "accessExpiresAt" FROM "sessionStoreToken" WHERE "session" = s."id"
+  SELECT max("accessExpiresAt") AS "accessExpiresAt", COALESCE(max("era"), 0) AS "era" FROM "sessionStoreToken" WHERE "session" = s."id"
 ) t ON true`
+
+// ofThisEra is true of the sessions that withLastExpiry continues, if they ended one by one.
+const ofThisEra = `t."era"` + era.Continues
 
 // revokedQuery finds all. The order makes the planner use the index, which has only
 // superseded tokens. How sessions ended is returned for those that a standby may lack.
@@ -111,7 +122,7 @@ SELECT "id", "until", NULL, NULL, NULL, NULL,
   CASE WHEN "late" THEN "revokedAt" END, CASE WHEN "late" THEN "endReason" END, CASE WHEN "late" THEN "endedBy" END FROM (
   SELECT s."id", ` + sessionUntil + ` AS "until", s."revokedAt" > now() - interval '1 hour' AS "late", s."revokedAt", s."endReason", s."endedBy"
   FROM "sessionStore" s ` + withLastExpiry + `
-  WHERE s."revokedAt" > now() - make_interval(secs => $3)
+  WHERE s."revokedAt" > now() - make_interval(secs => $3) AND ` + ofThisEra + `
 ) r WHERE "until" >= floor(extract(epoch FROM now()))
 UNION ALL
 SELECT t."id", ` + supersededUntil + `, t."supersededBelow", NULL, NULL, NULL, NULL, NULL, NULL FROM (
@@ -132,6 +143,7 @@ SELECT s."id", ` + sessionUntil + `, NULL, NULL, NULL, NULL, s."revokedAt", s."e
    WHERE "revokedXid" = ANY (ARRAY(SELECT pg_snapshot_xip($3::text::pg_snapshot)))
    ORDER BY "revokedXid" LIMIT $4)
 ) s ` + withLastExpiry + `
+WHERE ` + ofThisEra + `
 UNION ALL
 SELECT t."id", ` + supersededUntil + `, t."supersededBelow", NULL, NULL, NULL, NULL, NULL, NULL FROM (
   (SELECT "id", "accessExpiresAt", "supersededAt", "supersededBelow" FROM "sessionStoreToken"
@@ -154,7 +166,7 @@ func (r *Source) Since(ctx context.Context, cursor string) ([]verifier.Revocatio
 		return nil, false, sessionerr.Unavailable("read revocations", err)
 	}
 	var found []verifier.Revocation
-	now, err := readRevocations(rows, func(v verifier.Revocation, _ Ended) { found = append(found, v) })
+	now, err := r.readRevocations(rows, func(v verifier.Revocation, _ Ended) { found = append(found, v) }, func(v verifier.Revocation, _ SignOut) { found = append(found, v) })
 	if err != nil {
 		r.primary.See(ctx, r.Pool, err)
 		return nil, false, sessionerr.Unavailable("read revocations", err)
@@ -170,9 +182,24 @@ func (r *Source) newlyRevoked(since state) []any {
 	return []any{pgvalue.Seconds(r.MaxAccessTokenTTL), pgvalue.Seconds(verifier.Slack), since.snapshot, maxNewRevocations}
 }
 
+// SignOut is that everyone was signed out, which began an era.
+type SignOut struct {
+	// Era is zero for the next one.
+	Era int64
+	// At is zero for now.
+	At         time.Time
+	Reason, By string
+}
+
+// revocation is the verifiers' entry. It refuses no token of the second in which it happened: the
+// service is asked about those.
+func (o SignOut) revocation(maxAccessTokenTTL time.Duration) verifier.Revocation {
+	return verifier.Revocation{Era: o.Era, Before: o.At.Unix(), Until: o.At.Add(maxAccessTokenTTL+verifier.Slack).Unix() + 1}
+}
+
 // readRevocations passes on the rows of the statements above. Fields about a session's end that they do not fill are
 // zero.
-func readRevocations(rows pgx.Rows, found func(verifier.Revocation, Ended)) (state, error) {
+func (r *Source) readRevocations(rows pgx.Rows, found func(verifier.Revocation, Ended), signedOut func(verifier.Revocation, SignOut)) (state, error) {
 	var id pgtype.UUID
 	var until, below pgtype.Int8
 	var now pgtype.Timestamptz
@@ -181,6 +208,10 @@ func readRevocations(rows pgx.Rows, found func(verifier.Revocation, Ended)) (sta
 	var at state
 	_, err := pgx.ForEachRow(rows, []any{&id, &until, &below, &snapshot, &epoch, &now, &ended, &reason, &by}, func() error {
 		switch {
+		case below.Valid && !id.Valid:
+			o := SignOut{Era: below.Int64, At: ended.Time, Reason: reason.String, By: by.String}
+			signedOut(o.revocation(r.MaxAccessTokenTTL), o)
+			return nil
 		case below.Valid:
 			found(verifier.Revocation{TokenID: id.Bytes, Below: below.Int64, Until: until.Int64}, Ended{})
 			return nil

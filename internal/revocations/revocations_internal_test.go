@@ -101,7 +101,7 @@ func (k revocationKit) now(t *testing.T) state {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at, err := readRevocations(rows, nil)
+	at, err := k.readRevocations(rows, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestRevocationUntil(t *testing.T) {
 		t.Fatal(err)
 	}
 	found = nil
-	if _, err := readRevocations(rows, func(r verifier.Revocation, _ Ended) { found = append(found, r) }); err != nil {
+	if _, err := k.readRevocations(rows, func(r verifier.Revocation, _ Ended) { found = append(found, r) }, nil); err != nil {
 		t.Fatal(err)
 	}
 	check("all", found)
@@ -193,7 +193,7 @@ func TestSupersededUntil(t *testing.T) {
 	all := func() (found []verifier.Revocation) {
 		rows, err := k.pool.Query(t.Context(), revokedQuery, k.revoked()...)
 		if err == nil {
-			_, err = readRevocations(rows, func(r verifier.Revocation, _ Ended) { found = append(found, r) })
+			_, err = k.readRevocations(rows, func(r verifier.Revocation, _ Ended) { found = append(found, r) }, nil)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -269,4 +269,52 @@ func FuzzParseState(f *testing.F) {
 			t.Errorf("%q became %q", text, s.String())
 		}
 	})
+}
+
+// However often everyone is signed out, followers are told of the last time: with everything, whenever they
+// were away, and by one entry instead of one for each session.
+func TestSignOutIsOneEntry(t *testing.T) {
+	t.Parallel()
+	k := setupRevocations(t)
+	for range 3 {
+		k.session(t, `"accessExpiresAt"`, time.Now().Add(time.Minute))
+	}
+	before := k.now(t)
+	if _, err := k.pool.Exec(t.Context(), `INSERT INTO "sessionStoreEra" VALUES (1, '2026-01-01Z', 'all_signed_out', NULL), (2, '2026-01-02 00:00:00.7Z', 'all_signed_out', 'grace')`); err != nil {
+		t.Fatal(err)
+	}
+	late := k.session(t, `"accessExpiresAt"`, time.Now().Add(time.Minute))
+	at := time.Date(2026, time.January, 2, 0, 0, 0, 0, time.UTC)
+	entry := verifier.Revocation{Era: 2, Before: at.Unix(), Until: at.Add(24*time.Hour+verifier.Slack).Unix() + 1}
+	check := func(what string, found []verifier.Revocation) {
+		t.Helper()
+		for i := range found {
+			if found[i].Era == 0 {
+				found[i].Until = 0
+			}
+		}
+		if diff := cmp.Diff([]verifier.Revocation{entry, {SessionID: late}}, found); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+	}
+	found, known, err := k.Since(t.Context(), before.String())
+	if err != nil || !known {
+		t.Fatalf("%v, %v", known, err)
+	}
+	check("new ones", found)
+	rows, err := k.pool.Query(t.Context(), revokedQuery, k.revoked()...)
+	found = nil
+	var last SignOut
+	if err == nil {
+		_, err = k.readRevocations(rows, func(r verifier.Revocation, _ Ended) { found = append(found, r) }, func(r verifier.Revocation, o SignOut) {
+			found, last = append(found, r), o
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("all", found)
+	if want := (SignOut{Era: 2, At: at.Add(700 * time.Millisecond), Reason: "all_signed_out", By: "grace"}); !last.At.Equal(want.At) || last.Era != 2 || last.By != want.By || last.Reason != want.Reason {
+		t.Errorf("%+v, want %+v", last, want)
+	}
 }

@@ -112,6 +112,50 @@ func TestAShardThatIsDown(t *testing.T) {
 	})
 }
 
+// Everyone is signed out on the shards that answer, and on one that is down when it is back, but for those who have
+// signed in since.
+func TestSignOutAllWithoutAShard(t *testing.T) {
+	t.Parallel()
+	const down = 1
+	k, servers := onServers(t, config())
+	ids := k.spread(t, "ada", 1)
+	servers[down].Stop()
+	await(t, "the shard is noticed to be down", func() bool { return !k.isUp(down) })
+	cause := sessionstore.Cause{Reason: sessionstore.ReasonAllSignedOut, By: "grace@ops"}
+	if err := k.SignOutAll(t.Context(), cause); !errors.Is(err, sessionstore.ErrUnavailable) {
+		t.Errorf("%v, want %v", err, sessionstore.ErrUnavailable)
+	}
+	for _, id := range ids {
+		if sessionid.Shard(id) == down {
+			continue
+		}
+		if h, err := k.History(t.Context(), id); err != nil || h.Session.Ended.Cause != cause {
+			t.Errorf("a session on a shard that answers: %+v, %v", h.Session.Ended, err)
+		}
+	}
+	var since []uuid.UUID
+	for _, shard := range []int{0, 2} {
+		session, _, err := k.stores[shard].Create(t.Context(), sessionstore.CreateParams{Subject: "grace"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		since = append(since, session.ID)
+	}
+	servers[down].Start()
+	await(t, "it is finished on the shard that is back", func() bool {
+		h, err := k.History(t.Context(), ids[slices.IndexFunc(ids, func(id uuid.UUID) bool { return sessionid.Shard(id) == down })])
+		return err == nil && h.Session.Ended.Cause == cause
+	})
+	for _, id := range since {
+		if h, err := k.History(t.Context(), id); err != nil || !h.Session.Ended.At.IsZero() {
+			t.Errorf("a session from afterwards: %+v, %v", h.Session.Ended, err)
+		}
+	}
+	if n, err := k.RevokeSignedOut(t.Context(), nil); err != nil || n < int64(len(ids)) {
+		t.Errorf("%d rows were changed, want at least %d: %v", n, len(ids), err)
+	}
+}
+
 // Sign-outs that wait for one shard keep none from another.
 func TestManySignOutsWaitForAShard(t *testing.T) {
 	t.Parallel()

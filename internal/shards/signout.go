@@ -24,7 +24,10 @@ const (
 	clockTolerance = 5 * time.Second
 )
 
-// signOut is a sign-out everywhere that could not reach a shard.
+// everyone is the subject of a sign-out of all subjects: sessions have none that is empty.
+const everyone = ""
+
+// signOut is a sign-out everywhere, or of everyone, that could not reach a shard.
 type signOut struct {
 	shard   int
 	subject string
@@ -121,10 +124,13 @@ func (r *Router) finishNoted(ctx context.Context, on *shard) error {
 	return errors.Join(failed...)
 }
 
-// finish ends the sessions one by one that are from before the sign-out: those who have signed in
-// since stay signed in.
+// finish ends the sessions that are from before the sign-out, a subject's one by one: those who have
+// signed in since stay signed in.
 func (r *Router) finish(ctx context.Context, s *shard, o signOut) error {
 	store, err := s.use()
+	if err == nil && o.subject == everyone {
+		return store.SignOutAllBefore(ctx, o.before.Add(clockTolerance), o.cause)
+	}
 	for params := (sessionstore.ListParams{Limit: sessionstore.MaxListLimit}); err == nil; {
 		var page sessionstore.Page
 		if page, err = store.List(ctx, o.subject, params); err != nil {

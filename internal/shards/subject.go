@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -52,18 +53,59 @@ func causeOf(given []sessionstore.Cause) sessionstore.Cause {
 	return given[0]
 }
 
-// InvalidateAll is [sessionstore.Store.InvalidateAll] on one shard after the other.
-func (r *Router) InvalidateAll(ctx context.Context, progress func(revoked int64), cause ...sessionstore.Cause) (n int64, err error) {
+// SignOutAll is [sessionstore.Store.SignOutAll] on all shards at once. Where one cannot be reached,
+// those with sessions on the others are signed out, the error is [sessionstore.ErrUnavailable], and the rest
+// is done when the shard is back: see [Router.finishSignOuts].
+func (r *Router) SignOutAll(ctx context.Context, cause ...sessionstore.Cause) error {
+	var failed []error
+	for i, err := range r.ask(ctx, func(ctx context.Context, _ int, s *shard) error {
+		store, err := s.use()
+		if err != nil {
+			return err
+		}
+		return store.SignOutAll(ctx, cause...)
+	}) {
+		switch {
+		case err == nil:
+		case !errors.Is(err, sessionstore.ErrUnavailable):
+			return err // of the arguments, which all shards refuse
+		default:
+			s := r.all[i]
+			failed = append(failed, fmt.Errorf("shard %q: %w", s.Name, err))
+			why := sessionstore.Cause{Reason: sessionstore.ReasonAllSignedOut}
+			if len(cause) > 0 {
+				why = cause[0]
+			}
+			if err := r.noteSignOut(ctx, signOut{shard: s.Number, subject: everyone, cause: why}); err != nil {
+				failed = append(failed, fmt.Errorf("it is not finished when the shard is back: %w", err))
+			}
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// TellsEvents is [sessionstore.Store.TellsEvents] for any shard.
+func (r *Router) TellsEvents(ctx context.Context) (bool, error) {
+	does := make([]bool, len(r.all))
+	err := r.askStores(ctx, func(ctx context.Context, i int, store *sessionstore.Store) (err error) {
+		does[i], err = store.TellsEvents(ctx)
+		return err
+	})
+	return slices.Contains(does, true), err
+}
+
+// RevokeSignedOut is [sessionstore.Store.RevokeSignedOut] on one shard after the other.
+func (r *Router) RevokeSignedOut(ctx context.Context, progress func(revoked int64)) (n int64, err error) {
 	for _, s := range r.all {
 		store, err := s.use()
 		if err != nil {
 			return n, fmt.Errorf("shard %q: %w", s.Name, err)
 		}
-		some, err := store.InvalidateAll(ctx, func(revoked int64) {
+		some, err := store.RevokeSignedOut(ctx, func(revoked int64) {
 			if progress != nil {
 				progress(n + revoked)
 			}
-		}, cause...)
+		})
 		if n += some; err != nil {
 			return n, fmt.Errorf("shard %q: %w", s.Name, err)
 		}

@@ -846,7 +846,7 @@ export interface components {
         /**
          * @description The session's own claims, which its access tokens contain in addition to the service's: a JSON object of up to 4096
          *     bytes without spaces. Its members must not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-         *     `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in any spelling, nor `__proto__`, nor `scope` in any
+         *     `jti`, `latchkey_cookie`, `latchkey_era`, `nbf`, `sid`, `sub` or `typ`, in any spelling, nor `__proto__`, nor `scope` in any
          *     other spelling. Numbers must be within the range of 64-bit floating point. `scope` is a scope as in RFC 6749
          *     §3.3. Absent if there are none.
          * @example {
@@ -1342,7 +1342,7 @@ export interface components {
             /** @description The position at which the next response continues. It is opaque. */
             cursor: string;
             /**
-             * @description The whole set begins here, up to the next `complete_ms`. Sessions that were reported before stay revoked until their `until`; superseded tokens that the new set does not contain no longer count.
+             * @description The whole set begins here, up to the next `complete_ms`. Sessions and eras that were reported before count until their `until`; superseded tokens that the new set does not contain no longer count.
              * @enum {boolean}
              */
             reset?: true;
@@ -1355,6 +1355,8 @@ export interface components {
             sessions: components["schemas"]["Revocation"][];
             /** @description Access tokens that were superseded while their sessions continue. Absent if there are none. */
             superseded?: components["schemas"]["Supersession"][];
+            /** @description When everyone was signed out, the last time first. Absent where nobody was. */
+            eras?: components["schemas"]["Era"][];
             /**
              * Format: int64
              * @description Milliseconds after the arrival of the request that is being answered, possibly negative: everything
@@ -1394,6 +1396,25 @@ export interface components {
             /**
              * Format: int64
              * @description When it may be forgotten, in seconds since 1970. The last of these access tokens has then expired for a minute or more.
+             */
+            until: number;
+        };
+        /**
+         * @description Everyone was signed out: the sessions have ended whose access tokens have a `latchkey_era` below `below`, or none.
+         *     Refuse those of them that were issued (`iat`) before `before`, and ask about the others.
+         */
+        Era: {
+            /** Format: int64 */
+            below: number;
+            /**
+             * Format: int64
+             * @description Seconds since 1970.
+             */
+            before: number;
+            /**
+             * Format: int64
+             * @description In seconds since 1970: after a reset that does not have it, it may be forgotten once `from` is later. Otherwise
+             *     keep it: an access token may live for any time if the clock was ahead when it was made.
              */
             until: number;
         };

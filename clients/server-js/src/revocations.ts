@@ -11,16 +11,26 @@ interface Part {
   more?: true;
   sessions: { id: string; until: number }[];
   superseded?: { pair: string; below: number; until: number }[];
+  eras?: { below: number; before: number; until: number }[];
   complete_ms?: number;
   from: number;
   now?: number;
 }
 
-/** The result of the last event: until when each revoked session is remembered, and below which generation a pair's
-/** access tokens were superseded. */
+/** All users were signed out, and sessions of an era below have ended. It was kept if the service has forgotten it. */
+interface SignOut {
+  below: number;
+  before: number;
+  until: number;
+  kept: boolean;
+}
+
+/** The result of the last events: until when each revoked session is remembered, below which generation a pair's
+/** access tokens were superseded, and when everyone was signed out. */
 class Told {
   revoked = new Map<string, number>();
   superseded = new Map<string, { below: number; until: number }>();
+  eras: SignOut[] = [];
 }
 
 /** Which sessions were revoked and access tokens superseded, and until when that is proven to be complete. */
@@ -45,10 +55,14 @@ export class Revocations {
   }
 
   /** The state of a token, by its claims; bound is in milliseconds. */
-  state({ sid, jti, exp }: { sid: string; jti: string; exp: number }, bound: number): "live" | "revoked" | "unknown" {
+  state({ sid, jti, exp, iat, era }: { sid: string; jti: string; exp: number; iat: number; era: number }, bound: number): "live" | "revoked" | "unknown" {
     if (this.#told.revoked.has(sid)) return "revoked";
     const [pair = "", generation] = jti.split(".a");
     if (Number(generation) < (this.#told.superseded.get(pair)?.below ?? 0)) return "revoked";
+    // The eras are those of the first shard, which has the ids that are not of version 8.
+    const ended = sid[14] === "8" ? [] : this.#told.eras.filter(({ below }) => era < below);
+    if (ended.some(({ before }) => iat < before)) return "revoked";
+    if (ended.length > 0) return "unknown"; // issued later, as only a clock or a failover can have it
     return exp + 60 < this.#from || this.age() > bound ? "unknown" : "live";
   }
 
@@ -87,17 +101,19 @@ export class Revocations {
 
   #take(part: Part, sent: { mono: number; wall: number }): void {
     if (part.reset) this.#loading = new Told();
-    const { revoked, superseded } = this.#loading ?? this.#told;
+    const { revoked, superseded, eras } = this.#loading ?? this.#told;
     for (const { id, until } of part.sessions) revoked.set(id, until);
     for (const { pair, below, until } of part.superseded ?? []) {
       const known = superseded.get(pair);
       superseded.set(pair, { below: Math.max(below, known?.below ?? 0), until: Math.max(until, known?.until ?? 0) });
     }
+    for (const era of part.eras ?? []) if (!eras.some(({ below, kept }) => below >= era.below && !kept)) eras.unshift({ ...era, kept: false });
     this.#cursor = part.cursor;
     if (part.complete_ms === undefined) return; // more follows
     if (this.#loading) {
       // A revocation is final, even if the database has lost it.
       for (const [id, until] of this.#told.revoked) if (until >= part.from) this.#loading.revoked.set(id, Math.max(until, this.#loading.revoked.get(id) ?? 0));
+      for (const era of this.#told.eras) if (era.until >= part.from && !this.#loading.eras.some(({ below }) => below >= era.below)) this.#loading.eras.push({ ...era, kept: true });
       [this.#told, this.#loading, this.#from] = [this.#loading, null, 0];
     }
     this.#from = Math.max(this.#from, part.from);
@@ -110,5 +126,7 @@ export class Revocations {
     if (++this.#parts % 256) return;
     for (const [id, until] of this.#told.revoked) if (until < this.#from) this.#told.revoked.delete(id);
     for (const [pair, { until }] of this.#told.superseded) if (until < this.#from) this.#told.superseded.delete(pair);
+    const [last] = this.#told.eras; // never forgotten, unless it was kept
+    this.#told.eras = this.#told.eras.filter((era) => (era === last && !era.kept) || (era.kept && era.until >= this.#from));
   }
 }

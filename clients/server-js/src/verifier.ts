@@ -76,7 +76,7 @@ export class Verifier {
     }
     // A token that is bound to a key is worth nothing without a proof of it (RFC 9449 §7.1), and proofs are not looked at here.
     if (claims["cnf"] !== undefined) throw new InvalidToken("bound to a key");
-    let state = this.revocations.state({ sid: String(claims["sid"]), jti: claims.jti!, exp: claims.exp! }, bound);
+    let state = this.revocations.state({ sid: String(claims["sid"]), jti: claims.jti!, exp: claims.exp!, iat: claims.iat!, era: Number(claims["latchkey_era"] ?? 0) }, bound);
     if (state === "unknown") state = await this.#ask(token, confirm);
     if (state === "revoked") throw new InvalidToken("revoked");
     return claims;

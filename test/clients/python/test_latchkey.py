@@ -278,14 +278,19 @@ class TestVerifier(unittest.TestCase):
         def superseded(pair, below):
             return [{"pair": pair, "below": below, "until": 300}]
 
-        self.assertEqual(take(reset=True, more=True, sessions=revoked("a", 100)), [set(), set()])
+        self.assertEqual(take(reset=True, more=True, sessions=revoked("a", 100)), [set(), set(), set()])
         self.assertEqual(verifier.age(), float("inf"), "a part proves nothing")
-        self.assertEqual(take(complete_ms=-1000, sessions=revoked("b", 300), superseded=superseded("p", 3)), [{"a", "b"}, {"p"}])
+        self.assertEqual(take(complete_ms=-1000, sessions=revoked("b", 300), superseded=superseded("p", 3)), [{"a", "b"}, {"p"}, set()])
         self.assertGreaterEqual(verifier.age(), 1)
         take(complete_ms=0, superseded=superseded("p", 2))
         self.assertEqual(verifier._told[1]["p"][0], 3)
-        self.assertEqual(take(reset=True, more=True, sessions=revoked("c", 300)), [{"a", "b"}, {"p"}])
-        self.assertEqual(take(complete_ms=0, **{"from": 200}), [{"b", "c"}, set()], "a revocation is final, but for what has expired")
+        self.assertEqual(take(reset=True, more=True, sessions=revoked("c", 300)), [{"a", "b"}, {"p"}, set()])
+        self.assertEqual(take(complete_ms=0, **{"from": 200}), [{"b", "c"}, set(), set()], "a revocation is final, but for what has expired")
+        self.assertEqual(take(complete_ms=0, eras=[{"below": 1, "before": 50, "until": 400}])[2], {1})
+        self.assertEqual(take(complete_ms=0, eras=[{"below": 2, "before": 60, "until": 500}])[2], {2}, "the last sign-out counts")
+        self.assertEqual(take(complete_ms=0, **{"from": 600})[2], {2}, "and is never forgotten")
+        self.assertEqual(take(reset=True, complete_ms=0, eras=[{"below": 1, "before": 50, "until": 400}], **{"from": 300})[2], {1, 2}, "not even where the database has lost it")
+        self.assertEqual(take(complete_ms=0, **{"from": 501})[2], {1}, "until no token from before is left")
 
     def test_asks(self):
         network = Network(self)

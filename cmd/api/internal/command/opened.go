@@ -27,7 +27,9 @@ type sessions interface {
 	EstimateLive(ctx context.Context) (int64, error)
 	Invalidate(ctx context.Context, id uuid.UUID, cause ...sessionstore.Cause) error
 	InvalidateSubject(ctx context.Context, subject string, keep uuid.UUID, cause ...sessionstore.Cause) (int64, error)
-	InvalidateAll(ctx context.Context, progress func(revoked int64), cause ...sessionstore.Cause) (int64, error)
+	SignOutAll(ctx context.Context, cause ...sessionstore.Cause) error
+	TellsEvents(ctx context.Context) (bool, error)
+	RevokeSignedOut(ctx context.Context, progress func(revoked int64)) (int64, error)
 }
 
 // opened are the shards of the settings, the first one first, and what the first one's database knows

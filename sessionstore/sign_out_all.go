@@ -1,0 +1,139 @@
+package sessionstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/primary"
+	"github.com/latchkey-sessions/latchkey/internal/revocations"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
+)
+
+// beginEraQuery begins the next era, or the era $1 if that has not begun, as of $2 or else of now. If it
+// is as of an earlier time, it is not begun if everyone was signed out since.
+const beginEraQuery = `
+WITH "began" AS (
+  INSERT INTO "sessionStoreEra" ("era", "at", "reason", "by")
+  SELECT COALESCE($1::bigint, max("era") + 1, 1), COALESCE($2::timestamptz, now()), $3::text, $4::text FROM "sessionStoreEra"
+  HAVING COALESCE(max("era") < $1, max("at") < $2, true)
+  ON CONFLICT DO NOTHING
+  RETURNING "era"
+), "told" AS MATERIALIZED (
+  SELECT ` + notify + ` AS "is" FROM "began"
+)
+SELECT "era", (SELECT count(*) FROM "told") FROM "began"`
+
+// joinEraQuery gives the era $1 to the sessions that were created after $2, without knowing of it. Those
+// from the future are not among them: the clock was ahead when they were made.
+const joinEraQuery = `
+UPDATE "sessionStoreToken" SET "era" = $1
+WHERE "session" = ANY (ARRAY(SELECT "id" FROM "sessionStore" WHERE "createdAt" > $2 AND "createdAt" <= clock_timestamp() AND "revokedAt" IS NULL))
+  AND COALESCE("era", 0) < $1`
+
+// errBegun says that another era had begun.
+var errBegun = errors.New("an era had begun")
+
+// beginEra begins an era in a transaction, and returns it. Where that is as of an earlier time,
+// sessions that were created since join it.
+func beginEra(ctx context.Context, tx pgx.Tx, o revocations.SignOut) (begun int64, err error) {
+	var told int64
+	switch err := tx.QueryRow(ctx, beginEraQuery, pgvalue.OrNull(o.Era), pgvalue.OrNull(o.At), o.Reason, pgvalue.OrNull(o.By)).Scan(&begun, &told); {
+	case pgvalue.IsNoRows(err):
+		return 0, errBegun
+	case err != nil:
+		return 0, err
+	}
+	if !o.At.IsZero() {
+		_, err = tx.Exec(ctx, joinEraQuery, begun, o.At)
+	}
+	return begun, err
+}
+
+// mostEras is how often an era is begun while others are begun at the same time.
+const mostEras = 10
+
+// signOutAll begins an era.
+func (s *Store) signOutAll(ctx context.Context, o revocations.SignOut) (begun int64, err error) {
+	for range mostEras {
+		err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
+			begun, err = beginEra(ctx, tx, o)
+			return err
+		})
+		switch {
+		case errors.Is(err, errBegun) && o.At.IsZero(): // at the same time: those who signed in since are meant as well
+		case errors.Is(err, errBegun):
+			return 0, nil
+		case err != nil:
+			return 0, sessionerr.Unavailable("sign everyone out", err)
+		default:
+			return begun, nil
+		}
+	}
+	return 0, sessionerr.Unavailable("sign everyone out", err)
+}
+
+// SignOutAll ends all sessions at once, however many there are, by one row: once it has returned, no
+// refresh, Get or Update of a session that existed succeeds, as after [Store.Invalidate] of each, and
+// verifiers refuse their tokens within their bound, by one entry in their sets. A refresh that is under way
+// may still be answered; its tokens are refused. Sessions that are created afterwards are not affected,
+// whatever the clocks show, and nor is a session that has ended before.
+//
+// The sessions' rows stay as they are until cleanup removes them: [Store.RevokeSignedOut] changes
+// them, for events. Without a cause it is [ReasonAllSignedOut].
+func (s *Store) SignOutAll(ctx context.Context, cause ...Cause) error {
+	return s.SignOutAllBefore(ctx, time.Time{}, cause...)
+}
+
+// SignOutAllBefore is [Store.SignOutAll] as of a time that has passed, by the database's clock: sessions
+// that were created since stay. It does nothing if everyone was signed out since. A zero time means
+// now.
+func (s *Store) SignOutAllBefore(ctx context.Context, before time.Time, cause ...Cause) (err error) {
+	result := Result{Operation: OperationRevoke}
+	ctx = s.begin(ctx, OperationRevoke)
+	defer func() {
+		result.Err = err
+		s.end(ctx, result)
+	}()
+	why, err := causeOf(cause, ReasonAllSignedOut)
+	if err != nil {
+		return err
+	}
+	begun, err := s.signOutAll(ctx, revocations.SignOut{At: before, Reason: string(why.Reason), By: why.By})
+	result.Everyone = begun != 0
+	return err
+}
+
+// signOutAnew begins an era that was lost in a failover or a restore, as it began, and reports whether
+// it had been.
+func signOutAnew(ctx context.Context, conn *pgx.Conn, o revocations.SignOut) (bool, error) {
+	var begun int64
+	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) (err error) {
+		begun, err = beginEra(ctx, tx, o)
+		return err
+	})
+	if errors.Is(err, errBegun) {
+		return false, nil
+	}
+	if err == nil { // once more, for those that were being created
+		_, err = conn.Exec(ctx, joinEraQuery, begun, o.At)
+	}
+	if err != nil {
+		return false, sessionerr.Unavailable("sign everyone out again", err)
+	}
+	return true, nil
+}
+
+const tellsEventsQuery = `SELECT EXISTS (SELECT FROM "sessionStoreEventsBegan") WHERE ` + primary.Only
+
+// TellsEvents reports whether a service on this database tells other systems what happens to
+// sessions, or has done so.
+func (s *Store) TellsEvents(ctx context.Context) (is bool, err error) {
+	if err := s.pool.QueryRow(ctx, tellsEventsQuery).Scan(&is); err != nil {
+		return false, sessionerr.Unavailable("read whether there are events", err)
+	}
+	return is, nil
+}
