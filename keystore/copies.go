@@ -143,19 +143,27 @@ ON CONFLICT ("one") DO UPDATE SET "version" = GREATEST("sessionStoreSigningKeySe
 	setVersionQuery = `
 INSERT INTO "sessionStoreSigningKeySet" ("version") VALUES ($1) ON CONFLICT ("one") DO UPDATE SET "version" = EXCLUDED."version"`
 
-	deleteAllQuery = `DELETE FROM "sessionStoreSigningKey"`
+	deleteOthersQuery = `DELETE FROM "sessionStoreSigningKey" WHERE "id" <> ALL ($1::text[])`
 
-	insertStoredQuery = `
-INSERT INTO "sessionStoreSigningKey" ("id", "algorithm", "sealed", "createdAt", "signsFrom", "verifiesUntil") VALUES ($1, $2, $3, $4, $5, $6)`
+	// storeQuery leaves "storedAt" of a key as it is, unless the key's time to sign was changed.
+	storeQuery = `
+INSERT INTO "sessionStoreSigningKey" AS k ("id", "algorithm", "sealed", "createdAt", "signsFrom", "verifiesUntil") VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT ("id") DO UPDATE SET "algorithm" = EXCLUDED."algorithm", "sealed" = EXCLUDED."sealed", "createdAt" = EXCLUDED."createdAt",
+  "signsFrom" = EXCLUDED."signsFrom", "verifiesUntil" = EXCLUDED."verifiesUntil",
+  "storedAt" = CASE WHEN k."signsFrom" = EXCLUDED."signsFrom" THEN k."storedAt" ELSE EXCLUDED."storedAt" END`
 )
 
 // replace has the rows be those of the set, for whoever holds the lock.
 func replace(ctx context.Context, tx pgx.Tx, set keySet) error {
-	if _, err := tx.Exec(ctx, deleteAllQuery); err != nil {
+	ids := make([]string, len(set.keys))
+	for i, k := range set.keys {
+		ids[i] = k.id
+	}
+	if _, err := tx.Exec(ctx, deleteOthersQuery, ids); err != nil {
 		return err
 	}
 	for _, k := range set.keys {
-		if _, err := tx.Exec(ctx, insertStoredQuery, k.id, k.algorithm, k.sealed, k.createdAt, k.signsFrom, k.verifiesUntil); err != nil {
+		if _, err := tx.Exec(ctx, storeQuery, k.id, k.algorithm, k.sealed, k.createdAt, k.signsFrom, k.verifiesUntil); err != nil {
 			return err
 		}
 	}
@@ -283,23 +291,44 @@ func (s *Store) loadCopy(ctx context.Context) error {
 	return nil
 }
 
-const lastExpiryQuery = `SELECT max("expiresOn") FROM "sessionStoreToken" WHERE "expiresOn" IS NOT NULL AND ` + primary.Only
+// elsewhereQuery returns from when on the newest of a copy's keys signs that everybody who reads the
+// copy has had for $1, and the day on which the last refresh token expires.
+const elsewhereQuery = `
+SELECT (SELECT max("signsFrom") FROM "sessionStoreSigningKey" WHERE "verifiesUntil" IS NULL AND GREATEST("signsFrom", "storedAt") <= clock_timestamp() - $1::interval),
+  (SELECT max("expiresOn") FROM "sessionStoreToken" WHERE "expiresOn" IS NOT NULL)
+WHERE ` + primary.Only + `
+`
 
-// lastExpiry is the day on which the last of the refresh tokens expires whose sessions are in the
-// databases of the copies, nil for none. It is known where all of these answer.
-func (s *Store) lastExpiry(ctx context.Context) (last *time.Time, isKnown bool) {
-	days, errs := make([]*time.Time, len(s.copies)), make([]error, len(s.copies))
+// elsewhere is what the databases of the copies say about replaced keys.
+type elsewhere struct {
+	// signs is since when a key signs that all replicas have, whichever copy they read: nobody signs
+	// with an earlier one. Nil without copies.
+	signs *time.Time
+	// last is the day on which the last of the refresh tokens expires whose sessions are there, nil for none.
+	last *time.Time
+}
+
+// askCopies is known where all databases of copies answer, and have had a copy for long enough. A
+// replica that reaches one of them and not the keys' own signs with what is in the copy.
+func (s *Store) askCopies(ctx context.Context) (e elsewhere, isKnown bool) {
+	signs, days, errs := make([]*time.Time, len(s.copies)), make([]*time.Time, len(s.copies)), make([]error, len(s.copies))
 	s.eachCopy(ctx, func(ctx context.Context, i int, c *keyCopy) {
-		errs[i] = c.Pool.QueryRow(ctx, lastExpiryQuery).Scan(&days[i])
+		errs[i] = c.Pool.QueryRow(ctx, elsewhereQuery, settleAfter).Scan(&signs[i], &days[i])
 	})
 	if err := errors.Join(errs...); err != nil {
 		s.cfg.Logger.WarnContext(ctx, "nobody can tell until when replaced signing keys are needed: they stay", "error", err)
-		return nil, false
+		return elsewhere{}, false
 	}
-	for _, day := range days {
-		if day != nil && (last == nil || day.After(*last)) {
-			last = day
+	for i := range s.copies {
+		if signs[i] == nil {
+			return elsewhere{}, false // the copy is young
+		}
+		if e.signs == nil || signs[i].Before(*e.signs) {
+			e.signs = signs[i]
+		}
+		if days[i] != nil && (e.last == nil || days[i].After(*e.last)) {
+			e.last = days[i]
 		}
 	}
-	return last, true
+	return e, true
 }
