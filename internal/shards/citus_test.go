@@ -10,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/cleanup"
@@ -275,6 +277,43 @@ func TestEveryEndIsOfTheRowsTransactionOnCitus(t *testing.T) {
 		if seen[what] < least {
 			t.Errorf("%s: %d, want at least %d of %v", what, seen[what], least, seen)
 		}
+	}
+}
+
+// A creation goes to the node of the schema alone, and needs no other: nothing is copied, and nobody prepares a commit.
+func TestACreationIsOfOneNodeOnCitus(t *testing.T) {
+	t.Parallel()
+	needCitus(t)
+	var mu sync.Mutex
+	var sent []string
+	cfg := testdb.Citus(t, 1)[0].Config()
+	cfg.ConnConfig.RuntimeParams["citus.log_remote_commands"] = "on"
+	cfg.ConnConfig.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		mu.Lock()
+		defer mu.Unlock()
+		sent = append(sent, n.Message)
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	store := setup(t, testkeys.Ring(t), config(), pool).stores[0]
+	if err := store.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	sent = nil
+	mu.Unlock()
+	create(t, store, "ada")
+	mu.Lock()
+	defer mu.Unlock()
+	var verbs []string
+	for _, command := range sent {
+		verbs = append(verbs, strings.Fields(strings.TrimPrefix(command, "issuing "))[0])
+	}
+	if diff := cmp.Diff([]string{"BEGIN", "INSERT", "INSERT", "COMMIT"}, verbs); diff != "" {
+		t.Errorf("Citus sent (-want +got):\n%s\n%s", diff, strings.Join(sent, "\n"))
 	}
 }
 
