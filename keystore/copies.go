@@ -87,23 +87,44 @@ func (s *Store) adopt(ctx context.Context, tx pgx.Tx, copies []keySet) (adopted 
 	return true, nil
 }
 
-const lastExpiryQuery = `SELECT max("expiresOn") FROM "sessionStoreToken" WHERE "expiresOn" IS NOT NULL AND ` + primary.Only
+// elsewhereQuery returns from when on the newest of a copy's keys signs that everyone who reads the
+// copy has had for $1, and the day on which the last refresh token expires.
+const elsewhereQuery = `
+SELECT (SELECT max("signsFrom") FROM "sessionStoreSigningKey" WHERE "verifiesUntil" IS NULL AND GREATEST("signsFrom", "storedAt") <= clock_timestamp() - $1::interval),
+  (SELECT max("expiresOn") FROM "sessionStoreToken" WHERE "expiresOn" IS NOT NULL)
+WHERE ` + primary.Only + `
+`
 
-// lastExpiry is the day on which the last of the refresh tokens expires whose sessions are in the
-// databases of the copies, nil for none. It is known where all of these answer.
-func (s *Store) lastExpiry(ctx context.Context) (last *time.Time, isKnown bool) {
-	days, errs := make([]*time.Time, len(s.copies)), make([]error, len(s.copies))
+// elsewhere is what the databases of the copies say about replaced keys.
+type elsewhere struct {
+	// signs is since when a key signs that all replicas have, whichever copy they read: nobody signs
+	// with an earlier one. Nil without copies.
+	signs *time.Time
+	// last is the day on which the last of the refresh tokens expires whose sessions are there, nil for none.
+	last *time.Time
+}
+
+// askCopies is known where all databases of copies answer, and have had a copy for long enough. A
+// replica that reaches one of them and not the keys' own signs with what is in the copy.
+func (s *Store) askCopies(ctx context.Context) (e elsewhere, isKnown bool) {
+	signs, days, errs := make([]*time.Time, len(s.copies)), make([]*time.Time, len(s.copies)), make([]error, len(s.copies))
 	s.eachCopy(ctx, func(ctx context.Context, i int, c *keyCopy) {
-		errs[i] = c.Pool.QueryRow(ctx, lastExpiryQuery).Scan(&days[i])
+		errs[i] = c.Pool.QueryRow(ctx, elsewhereQuery, settleAfter).Scan(&signs[i], &days[i])
 	})
 	if err := errors.Join(errs...); err != nil {
 		s.cfg.Logger.WarnContext(ctx, "it is not known until when replaced signing keys are needed: they stay", "error", err)
-		return nil, false
+		return elsewhere{}, false
 	}
-	for _, day := range days {
-		if day != nil && (last == nil || day.After(*last)) {
-			last = day
+	for i := range s.copies {
+		if signs[i] == nil {
+			return elsewhere{}, false // the copy is young
+		}
+		if e.signs == nil || signs[i].Before(*e.signs) {
+			e.signs = signs[i]
+		}
+		if days[i] != nil && (e.last == nil || days[i].After(*e.last)) {
+			e.last = days[i]
 		}
 	}
-	return last, true
+	return e, true
 }

@@ -32,11 +32,11 @@ func copied(t *testing.T, pools ...*pgxpool.Pool) (keystore.Config, *testservice
 	return cfg, log
 }
 
-// rowsOf are a database's keys, whole, and their version.
+// rowsOf are a database's keys, but for when it got them, and their version.
 func rowsOf(t *testing.T, pool *pgxpool.Pool) (rows string) {
 	t.Helper()
 	if err := pool.QueryRow(t.Context(), `
-SELECT COALESCE((SELECT max("version") FROM "sessionStoreSigningKeySet"), 0) || COALESCE(string_agg(k::text, E'\n' ORDER BY "id"), '')
+SELECT COALESCE((SELECT max("version") FROM "sessionStoreSigningKeySet"), 0) || COALESCE(string_agg((k."id", k."algorithm", k."sealed", k."createdAt", k."signsFrom", k."verifiesUntil")::text, E'\n' ORDER BY "id"), '')
 FROM "sessionStoreSigningKey" k`).Scan(&rows); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,9 @@ func TestCopiesFollowEachChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameRows(t, "after a promotion", first, east, west)
-	pass(t, first, 2*time.Hour)
+	for _, pool := range []*pgxpool.Pool{first, east, west} {
+		pass(t, pool, 2*time.Hour)
+	}
 	maintain(t, s)
 	if list(t, s)[1].VerifiesUntil.IsZero() {
 		t.Error("the replaced key was not settled")
@@ -268,6 +270,7 @@ func TestAKeyStaysForTheSessionsOfACopy(t *testing.T) {
 	}
 	rotate(t, s, true)
 	pass(t, first, 2*time.Hour)
+	pass(t, east.Pool(), 2*time.Hour)
 	east.Stop()
 	maintain(t, s)
 	if until := list(t, s)[1].VerifiesUntil; !until.IsZero() {
@@ -280,6 +283,99 @@ func TestAKeyStaysForTheSessionsOfACopy(t *testing.T) {
 	maintain(t, s)
 	if until := list(t, s)[1].VerifiesUntil; until.Before(pair.RefreshTokenExpiresAt) {
 		t.Errorf("the key verifies until %v, one of its tokens until %v", until, pair.RefreshTokenExpiresAt)
+	}
+}
+
+// While a copy was away for more than an hour, a replica that reached it and not the keys' own database
+// went on signing with a key that was replaced. So that key stays until the copy has had the new one
+// for as long as that takes everyone elsewhere, and for the tokens that were made of it meanwhile.
+func TestAKeyIsSettledOnceEachCopyHasItsReplacement(t *testing.T) {
+	t.Parallel()
+	first, east := testdb.Pool(t), testdb.Pool(t)
+	cfg, _ := copied(t, east)
+	behind, err := pgxpool.New(t.Context(), first.Config().ConnString()) // a replica's way to the keys' own database
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut, ring := begun(t, behind, cfg)
+	sessions, err := sessionstore.New(east, ring, sessionstore.Config{Tokens: tokens.Config{Issuer: "https://issuer.test", Audience: "api"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut.OnChange(sessions.SetKeys)
+	replaced := list(t, cut)[0]
+	behind.Close()
+
+	nowhere, err := pgxpool.New(t.Context(), "postgres://nobody:nothing@"+testservice.FreeAddress(t)+"/none?sslmode=disable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nowhere.Close)
+	apart, _ := copied(t, nowhere)
+	rotate(t, newStore(t, first, apart), true)
+	pass(t, first, 2*time.Hour)
+
+	s, _ := begun(t, first, cfg) // for which the copy is back
+	sameRows(t, "when it is back", first, east)
+	maintain(t, s)
+	_, pair, err := sessions.Create(t.Context(), sessionstore.CreateParams{Subject: "ada", Lifetimes: sessionstore.Lifetimes{RefreshToken: 10 * 365 * 24 * time.Hour}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, claims, err := sessions.Get(t.Context(), string(pair.AccessToken)); err != nil || claims.KeyID != replaced.ID {
+		t.Fatalf("the token is of the key %q, not of %q: %v", claims.KeyID, replaced.ID, err)
+	}
+	until := func() time.Time {
+		t.Helper()
+		keys := list(t, s)
+		if len(keys) != 2 || keys[1].ID != replaced.ID {
+			t.Fatalf("the keys are %v", keys)
+		}
+		return keys[1].VerifiesUntil
+	}
+	if until := until(); !until.IsZero() && until.Before(pair.RefreshTokenExpiresAt) {
+		t.Errorf("the key verifies until %v, a token that it has signed since until %v", until, pair.RefreshTokenExpiresAt)
+	}
+
+	if _, err := cut.Load(t.Context()); err != nil { // from the copy
+		t.Fatal(err)
+	}
+	for _, pool := range []*pgxpool.Pool{first, east} {
+		pass(t, pool, 2*time.Hour)
+	}
+	maintain(t, s)
+	if until := until(); until.Before(pair.RefreshTokenExpiresAt) {
+		t.Errorf("later: the key verifies until %v, one of its tokens until %v", until, pair.RefreshTokenExpiresAt)
+	}
+}
+
+// A copy counts a key from when it got it, or its time to sign: what else changes of the keys does not
+// put off that others are settled.
+func TestSinceWhenACopyHasAKey(t *testing.T) {
+	t.Parallel()
+	first, east := testdb.Pool(t), testdb.Pool(t)
+	cfg, _ := copied(t, east)
+	s, _ := begun(t, first, cfg)
+	since := func(id string) (at time.Time) {
+		t.Helper()
+		if err := east.QueryRow(t.Context(), `SELECT "storedAt" FROM "sessionStoreSigningKey" WHERE "id" = $1`, id).Scan(&at); err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	one := list(t, s)[0].ID
+	before := since(one)
+	two := rotate(t, s, false).ID
+	published := since(two)
+	if _, _, err := s.Rotate(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	sameRows(t, "after a promotion", first, east)
+	if got := since(one); !got.Equal(before) {
+		t.Errorf("a key that did not change: since %v, not %v", got, before)
+	}
+	if got := since(two); !got.After(published) {
+		t.Errorf("a key that was promoted: since %v, as when it was published", got)
 	}
 }
 

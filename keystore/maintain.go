@@ -10,7 +10,8 @@ import (
 
 const (
 	// settleAfter is how long after its replacement a key has certainly signed its
-	// last token: replicas change over within a [Config].Poll.
+	// last token: replicas change over within a [Config].Poll. With copies, it is also
+	// how long after each of these has got the replacement.
 	settleAfter = time.Hour
 	// expiryMargin is how long a key outlives its last token: a margin for clocks,
 	// and for a database that lost its latest commits.
@@ -71,22 +72,23 @@ func (s *Store) rotateIfDue(ctx context.Context, tx pgx.Tx) (made string, err er
 
 // A pair's row has the day on which its refresh token expires, which is its last
 // token: so the latest day of all rows is after the expiry of any token signed
-// was signed until now, and an index gives it at once. $3 is that of other databases.
+// was signed until now, and an index gives it at once. $3 is that of other databases, $4 since
+// when a key signs that is known with each of them.
 const settleQuery = `
 UPDATE "sessionStoreSigningKey" k SET "verifiesUntil" = $2::interval + GREATEST(clock_timestamp(),
   (SELECT (GREATEST(max("expiresOn"), $3::date) + 1)::timestamp AT TIME ZONE 'UTC' FROM "sessionStoreToken" WHERE "expiresOn" IS NOT NULL))
 WHERE k."verifiesUntil" IS NULL AND EXISTS (
   SELECT FROM "sessionStoreSigningKey" next
-  WHERE next."signsFrom" > k."signsFrom" AND next."signsFrom" <= clock_timestamp() - $1::interval)`
+  WHERE next."signsFrom" > k."signsFrom" AND next."signsFrom" <= LEAST(clock_timestamp() - $1::interval, $4::timestamptz))`
 
 // settle finds out until when replaced keys are needed. While a database with sessions does not answer, that is not
-// known: a later call does it.
+// answer, or has not had the new keys for long, nobody knows: a later call does it.
 func (s *Store) settle(ctx context.Context, tx pgx.Tx) (settled int64, err error) {
-	last, isKnown := s.lastExpiry(ctx)
+	there, isKnown := s.askCopies(ctx)
 	if !isKnown {
 		return 0, nil
 	}
-	tag, err := tx.Exec(ctx, settleQuery, settleAfter, expiryMargin, last)
+	tag, err := tx.Exec(ctx, settleQuery, settleAfter, expiryMargin, there.last, there.signs)
 	return tag.RowsAffected(), err
 }
 

@@ -65,19 +65,27 @@ const (
 	setVersionQuery = `
 INSERT INTO "sessionStoreSigningKeySet" ("version") VALUES ($1) ON CONFLICT ("one") DO UPDATE SET "version" = EXCLUDED."version"`
 
-	deleteAllQuery = `DELETE FROM "sessionStoreSigningKey"`
+	deleteOthersQuery = `DELETE FROM "sessionStoreSigningKey" WHERE "id" <> ALL ($1::text[])`
 
-	insertStoredQuery = `
-INSERT INTO "sessionStoreSigningKey" ("id", "algorithm", "sealed", "createdAt", "signsFrom", "verifiesUntil") VALUES ($1, $2, $3, $4, $5, $6)`
+	// storeQuery leaves "storedAt" of a key as it is, unless the key's time to sign was changed.
+	storeQuery = `
+INSERT INTO "sessionStoreSigningKey" AS k ("id", "algorithm", "sealed", "createdAt", "signsFrom", "verifiesUntil") VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT ("id") DO UPDATE SET "algorithm" = EXCLUDED."algorithm", "sealed" = EXCLUDED."sealed", "createdAt" = EXCLUDED."createdAt",
+  "signsFrom" = EXCLUDED."signsFrom", "verifiesUntil" = EXCLUDED."verifiesUntil",
+  "storedAt" = CASE WHEN k."signsFrom" = EXCLUDED."signsFrom" THEN k."storedAt" ELSE EXCLUDED."storedAt" END`
 )
 
 // replace makes the rows those of the set. Its caller holds the lock.
 func replace(ctx context.Context, tx pgx.Tx, set keySet) error {
-	if _, err := tx.Exec(ctx, deleteAllQuery); err != nil {
+	ids := make([]string, len(set.keys))
+	for i, k := range set.keys {
+		ids[i] = k.id
+	}
+	if _, err := tx.Exec(ctx, deleteOthersQuery, ids); err != nil {
 		return err
 	}
 	for _, k := range set.keys {
-		if _, err := tx.Exec(ctx, insertStoredQuery, k.id, k.algorithm, k.sealed, k.createdAt, k.signsFrom, k.verifiesUntil); err != nil {
+		if _, err := tx.Exec(ctx, storeQuery, k.id, k.algorithm, k.sealed, k.createdAt, k.signsFrom, k.verifiesUntil); err != nil {
 			return err
 		}
 	}

@@ -140,7 +140,7 @@ func exec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
 func pass(t *testing.T, pool *pgxpool.Pool, d time.Duration) {
 	t.Helper()
 	exec(t, pool, `UPDATE "sessionStoreSigningKey" SET "createdAt" = "createdAt" - $1::interval, "signsFrom" = "signsFrom" - $1::interval,
-		"verifiesUntil" = "verifiesUntil" - $1::interval`, d)
+		"verifiesUntil" = "verifiesUntil" - $1::interval, "storedAt" = "storedAt" - $1::interval`, d)
 }
 
 func rotate(t *testing.T, s *keystore.Store, now bool) keystore.Key {

@@ -26,11 +26,11 @@ type changing struct {
 	apart string // the same, which says apart how long it has worked
 }
 
-// newChanging is for a statement that begins with no CTE that makes rows.
-func newChanging(query string) changing { return changing{query, sayApart("", query)} }
+// newChanging is for a statement that begins with no CTE that makes rows: see create_apart.go.
+func newChanging(query string) changing { return changing{query, sayApart(query)} }
 
 // change sends such a statement. In a schema that Citus distributes RETURNING may have no such
-// function. The first refusal shows it, and from then on the statements return it separately, which costs PostgreSQL a
+// function. [Store.Ping] or the first refusal tells, and from then on the statements say it apart, which costs
 // little more.
 func (s statements) change(ctx context.Context, read func(pgx.Rows) error, of changing, args ...any) error {
 	if !s.saysApart.Load() {
@@ -43,7 +43,7 @@ func (s statements) change(ctx context.Context, read func(pgx.Rows) error, of ch
 	return s.pool.Read(ctx, read, of.apart, args...)
 }
 
-func sayApart(before, query string) string {
-	return `WITH ` + before + `"done" AS (` + strings.TrimSuffix(query, `, `+worked) + `)
+func sayApart(query string) string {
+	return `WITH "done" AS (` + strings.TrimSuffix(query, `, `+worked) + `)
 SELECT *, ` + worked + ` FROM "done"`
 }

@@ -29,40 +29,32 @@ const (
 	// createRows continues the CTE "new", and makes nothing if that is empty. It counts
 	// first what it made: changes that a statement does not read happen after its last
 	// row, and would be missing from the time that it reports.
-	createRows = madeSession + `
-` + madePair
-
-	madeSession = `"made" AS (
+	createRows = `"made" AS (
   INSERT INTO "sessionStore" ("id", "checksum", "data", "createdAt", "updatedAt", "subject",
     "clientLabel", "clientUserAgent", "clientIp", "createdXid")
   SELECT "id", "checksum", "data", now(), now(), "subject", "label", "userAgent", "ip"::inet, "toldBy" FROM "new"
   RETURNING 1
-)`
-
-	madePair = `INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn",
+)
+INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn",
   "accessExpiresAt", "sessionExpiresAt", "accessTokenTtl", "refreshTokenTtl", "dpopJkt", "audience", "claims", "client", "era")
 SELECT "pair", "id", now(), LEAST(now() + "refresh" * interval '1 s', "end"), (LEAST(now() + "refresh" * interval '1 s', "end") AT TIME ZONE 'UTC')::date,
   LEAST(now() + "access" * interval '1 s', "end"), "end", "accessTtl", "refreshTtl", "jkt", "audience", "claims", "client", ` + era.Current + `
 FROM (SELECT *, now() + "length" * interval '1 s' AS "end" FROM "new" WHERE (SELECT count(*) FROM "made") >= 0) n
 RETURNING "id", "createdAt", "expiresAt", "accessExpiresAt", COALESCE("era", 0) AS "era"`
 
-	newAlone = `"new" AS (
-  ` + newSession + `
-), `
-
 	createQuery = `
-WITH ` + newAlone + createRows + `, ` + worked
+WITH "new" AS (
+  ` + newSession + `
+), ` + createRows + `, ` + worked
 
 	// createTogetherQuery is the same for several sessions. Its arrays are read as those of
 	// rotateTogetherQuery.
 	createTogetherQuery = `
-WITH ` + newTogether + createRows + `, ` + worked
-
-	newTogether = `"new" AS (
+WITH "new" AS (
   SELECT "id", ($2::text[])["n"] AS "checksum", ($3::jsonb[])["n"] AS "data", ($4::text[])["n"] AS "subject", ($5::text[])["n"] AS "label", ($6::text[])["n"] AS "userAgent", ($7::text[])["n"] AS "ip",
     ($8::integer[])["n"] AS "length", ($9::uuid[])["n"] AS "pair", ($10::integer[])["n"] AS "access", ($11::integer[])["n"] AS "refresh", ($12::integer[])["n"] AS "accessTtl", ($13::integer[])["n"] AS "refreshTtl", ($14::text[])["n"] AS "jkt", ($15::text[])["n"] AS "audience", ($16::text[])["n"] AS "claims", ($17::text[])["n"] AS "client", ` + toldBy + ` AS "toldBy"
   FROM unnest((SELECT $1::uuid[])) WITH ORDINALITY AS u("id", "n")
-), `
+), ` + createRows + `, ` + worked
 )
 
 // maxIdempotencyKeyBytes leaves a caller room for the name of the key's owner.
@@ -145,17 +137,23 @@ func (c *creation) args() []any {
 	}
 }
 
-var (
-	creates         = changing{createQuery, sayApart(newAlone+madeSession+`, `, madePair)}
-	createsTogether = changing{createTogetherQuery, sayApart(newTogether+madeSession+`, `, madePair)}
-)
-
 func (s statements) create(ctx context.Context, all []*groupcommit.Call[*creation]) error {
+	if !s.saysApart.Load() {
+		err := s.createAtOnce(ctx, all)
+		if !refusesReturning(err) {
+			return err
+		}
+		s.saysApart.Store(true)
+	}
+	return s.createApart(ctx, all)
+}
+
+func (s statements) createAtOnce(ctx context.Context, all []*groupcommit.Call[*creation]) error {
 	read := func(rows pgx.Rows) error { return readCreated(rows, all) }
 	if len(all) == 1 {
-		return s.change(ctx, read, creates, all[0].Of.args()...)
+		return s.pool.Read(ctx, read, createQuery, all[0].Of.args()...)
 	}
-	return s.change(ctx, read, createsTogether,
+	return s.pool.Read(ctx, read, createTogetherQuery,
 		ofEach(all, func(c *creation) pgtype.UUID { return pgvalue.UUID(c.session.ID) }),
 		ofEach(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Checksum) }),
 		ofEach(all, func(c *creation) []byte { return c.stored }),

@@ -25,7 +25,7 @@ func TestQueriesPrepare(t *testing.T) {
 // everyStatement has what a store sends, by name.
 func everyStatement() map[string]string {
 	queries := map[string]string{
-		"ping": pingQuery, "create": createQuery, "createTogether": createTogetherQuery,
+		"ping": pingQuery, "create": createQuery, "createTogether": createTogetherQuery, "createSession": createSessionQuery, "createPair": createPairQuery, "worked": workedQuery,
 		"makeRoom": makeRoomQuery, "createLimited": createLimitedQuery, "lockSubject": lockSubjectQuery,
 		"readReplaced": readReplacedQuery, "lockReplacedSubject": lockReplacedSubjectQuery, "lockReplaced": lockReplacedQuery, "inherit": inheritQuery, "endReplaced": endReplacedQuery,
 		"get": getQuery, "getTogether": getTogetherQuery, "load": loadQuery, "loadTogether": loadTogetherQuery, "list": listQuery, "history": historyQuery, "findLive": findLiveQuery, "findEndedOfSubject": findEndedOfSubjectQuery, "findEnded": findEndedQuery, "findAny": findAnyQuery, "findAnyOfSubject": findAnyOfSubjectQuery, "subjects": subjectsQuery, "thefts": theftsQuery, "theft": theftQuery, "keepTheft": keepTheftQuery,
@@ -37,7 +37,7 @@ func everyStatement() map[string]string {
 		"cleanupSettings": cleanupSettingsQuery, "oldestEnded": oldestEndedQuery,
 	}
 	for name, query := range maps.Clone(queries) {
-		for _, c := range []changing{creates, createsTogether, rotates, rotatesTogether, rotatesForPair, rotatesTogetherForPair, updatesTogether} {
+		for _, c := range []changing{rotates, rotatesTogether, rotatesForPair, rotatesTogetherForPair, updatesTogether} {
 			if c.query == query {
 				queries[name+"Apart"] = c.apart
 			}

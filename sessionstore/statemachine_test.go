@@ -146,7 +146,7 @@ func (w *walker) walk(t *rapid.T) {
 		"replace":             {2, s.replace},
 		"invalidate":          {1, s.invalidate},
 		"invalidate subject":  {1, s.invalidateSubject},
-		"sign everyone out":  {1, s.signOutAll},
+		"sign everyone out":   {1, s.signOutAll},
 		"list":                {1, s.list},
 		"load":                {1, s.load},
 		"clean up":            {1, s.cleanUp},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -29,6 +30,8 @@ type Store struct {
 	pace   *pace
 	// primary gives up connections to a server that is no longer the primary.
 	primary primary.Watch
+	// saysApart is that of its statements.
+	saysApart *atomic.Bool
 
 	creations   *groupcommit.Queue[*creation]
 	readings    *groupcommit.Queue[reading]
@@ -54,6 +57,7 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 	store := &Store{
 		core: core, pool: pool, seen: confirmations{pool: pool},
 		limit: limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction, turns: inTurn, pace: pace}, turns: inTurn, pace: pace,
+		saysApart: on.saysApart,
 		creations: queue(conns, on.create), readings: queue(conns, on.read), rotations: queue(conns, on.rotate),
 		loadings: queue(conns, on.load), writings: queue(conns, on.write), revocations: queue(conns, on.revoke),
 	}
@@ -73,17 +77,17 @@ func queue[T any](conns int, statement func(context.Context, []*groupcommit.Call
 }
 
 const pingQuery = `
-SELECT current_setting('transaction_read_only')::boolean, clock_timestamp()
+SELECT current_setting('transaction_read_only')::boolean, clock_timestamp(), current_setting('citus.shard_count', true) IS NOT NULL
 FROM (SELECT count(*) FROM (SELECT "generation" FROM "sessionStoreToken" LIMIT 0) t) c
 WHERE ` + primary.Only
 
 // Ping checks that the database answers, has the tables, and accepts writes. It also
-// reads the time.
+// reads the time, and whether there is Citus: see [statements.change].
 func (s *Store) Ping(ctx context.Context) error {
-	var readOnly bool
+	var readOnly, isCitus bool
 	var now time.Time
 	learn := s.clock.asking()
-	err := s.pool.QueryRow(ctx, pingQuery).Scan(&readOnly, &now)
+	err := s.pool.QueryRow(ctx, pingQuery).Scan(&readOnly, &now, &isCitus)
 	if err == nil && readOnly {
 		err = primary.ErrReadOnly
 	}
@@ -92,6 +96,9 @@ func (s *Store) Ping(ctx context.Context) error {
 		return sessionerr.Unavailable("ping", err)
 	}
 	learn(now)
+	if isCitus {
+		s.saysApart.Store(true)
+	}
 	return nil
 }
 

@@ -141,6 +141,12 @@ func TestShards(t *testing.T) {
 		t.Errorf("shards list: %v", got)
 	}
 
+	api.Await("metrics of each shard's cleanup", func() bool {
+		_, metrics := api.Send(http.MethodGet, api.Internal+"/metrics", "", nil)
+		return !slices.ContainsFunc([]string{"first", "east", "west"}, func(shard string) bool {
+			return !strings.Contains(metrics, `latchkey_cleanup_last_end_timestamp_seconds{shard="`+shard+`"}`) || !strings.Contains(metrics, `latchkey_cleanup_oldest_left_timestamp_seconds{shard="`+shard+`"}`)
+		})
+	})
 	const down = 1
 	s.servers[down].Stop()
 	api.Await("the shard's outage", func() bool {

@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,17 +22,25 @@ const (
 type Source struct {
 	// LiveSessions estimates how many sessions are live.
 	LiveSessions func(context.Context) (int64, error)
-	// LastCleanup is when cleanup last finished, on any replica; zero for never.
-	LastCleanup func(context.Context) (time.Time, error)
-	// OldestEnded is when the first of the stored sessions ended; zero for none.
-	OldestEnded func(context.Context) (time.Time, error)
-	// CleanupInterval is how often it runs; zero for never.
+	// Cleanups are those of the shards, or that of the one database.
+	Cleanups []Cleanup
+	// CleanupInterval is how often each runs; zero for never.
 	CleanupInterval time.Duration
 	// SigningKeys lists the keys that tokens are signed and verified with.
 	SigningKeys func(context.Context) ([]SigningKey, error)
 	// Events is the state of deliveries, Endpoints their destinations.
 	Events    func(context.Context) (events.Status, error)
 	Endpoints []string
+}
+
+// Cleanup is what cleanup has done in the database of one shard.
+type Cleanup struct {
+	// Shard is its name. There are as many as the settings have.
+	Shard string
+	// LastEnd is when cleanup last finished, on any replica; zero for never.
+	LastEnd func(context.Context) (time.Time, error)
+	// OldestEnded is when the first of the stored sessions ended; zero for none.
+	OldestEnded func(context.Context) (time.Time, error)
 }
 
 // SigningKey describes a key, without any part of it.
@@ -55,9 +64,9 @@ var (
 	liveDesc = prometheus.NewDesc(namespace+"_sessions_live_estimate",
 		"Live sessions, estimated from PostgreSQL's statistics. All replicas report the same.", nil, nil)
 	lastCleanupDesc = prometheus.NewDesc(namespace+"_cleanup_last_end_timestamp_seconds",
-		"When cleanup last finished, on any replica; 0 for never.", nil, nil)
+		"When cleanup last came to its end in the shard, on any replica; 0 for never.", []string{"shard"}, nil)
 	oldestEndedDesc = prometheus.NewDesc(namespace+"_cleanup_oldest_left_timestamp_seconds",
-		"When the first of all remaining ended sessions ended; 0 for none.", nil, nil)
+		"When, of all ended sessions that are still in the shard, the first one ended; 0 for none.", []string{"shard"}, nil)
 	cleanupIntervalDesc = prometheus.NewDesc(namespace+"_cleanup_interval_seconds",
 		"How often cleanup runs (LATCHKEY_CLEANUP_INTERVAL); 0 for never.", nil, nil)
 	keysDesc = prometheus.NewDesc(namespace+"_signing_keys",
@@ -72,14 +81,15 @@ type facts struct {
 }
 
 type knownFacts struct {
-	live        *int64
-	lastCleanup *time.Time
-	oldestEnded *time.Time
-	interval    time.Duration
-	keys        *[]SigningKey
-	events      *events.Status
-	endpoints   []string
+	live      *int64
+	cleanups  map[string]knownCleanup // by shard
+	interval  time.Duration
+	keys      *[]SigningKey
+	events    *events.Status
+	endpoints []string
 }
+
+type knownCleanup struct{ lastEnd, oldestEnded *time.Time }
 
 func newFacts(registry prometheus.Registerer) *facts {
 	f := &facts{}
@@ -97,11 +107,29 @@ func (f *facts) learn(ctx context.Context, source Source, log *slog.Logger) {
 		next.endpoints = source.Endpoints
 	}
 	renew(ctx, log, "live sessions", source.LiveSessions, &next.live)
-	renew(ctx, log, "last cleanup", source.LastCleanup, &next.lastCleanup)
-	renew(ctx, log, "oldest ended session", source.OldestEnded, &next.oldestEnded)
 	renew(ctx, log, "signing keys", source.SigningKeys, &next.keys)
 	renew(ctx, log, "events", source.Events, &next.events)
+	next.cleanups = learnCleanups(ctx, source.Cleanups, next.cleanups, log)
 	f.known.Store(&next)
+}
+
+// learnCleanups asks all shards at once, so that one that hangs keeps nothing from the others.
+func learnCleanups(ctx context.Context, from []Cleanup, before map[string]knownCleanup, log *slog.Logger) map[string]knownCleanup {
+	learnt := make([]knownCleanup, len(from))
+	var all sync.WaitGroup
+	for i, c := range from {
+		learnt[i] = before[c.Shard]
+		all.Go(func() {
+			renew(ctx, log, "last cleanup", c.LastEnd, &learnt[i].lastEnd)
+			renew(ctx, log, "oldest ended session", c.OldestEnded, &learnt[i].oldestEnded)
+		})
+	}
+	all.Wait()
+	known := map[string]knownCleanup{}
+	for i, c := range from {
+		known[c.Shard] = learnt[i]
+	}
+	return known
 }
 
 // renew calls a function once, if there is one.
@@ -134,12 +162,16 @@ func (f *facts) Collect(to chan<- prometheus.Metric) {
 	if known.live != nil {
 		gauge(liveDesc, float64(*known.live))
 	}
-	if known.lastCleanup != nil {
-		gauge(lastCleanupDesc, timestamp(*known.lastCleanup))
-		gauge(cleanupIntervalDesc, known.interval.Seconds())
+	for shard, c := range known.cleanups {
+		if c.lastEnd != nil {
+			gauge(lastCleanupDesc, timestamp(*c.lastEnd), shard)
+		}
+		if c.oldestEnded != nil {
+			gauge(oldestEndedDesc, timestamp(*c.oldestEnded), shard)
+		}
 	}
-	if known.oldestEnded != nil {
-		gauge(oldestEndedDesc, timestamp(*known.oldestEnded))
+	if len(known.cleanups) > 0 {
+		gauge(cleanupIntervalDesc, known.interval.Seconds())
 	}
 	if known.events != nil {
 		gauge(eventsBehindDesc, known.events.Behind.Seconds())

@@ -292,9 +292,12 @@ func (f follower) Len() int           { return f.remembered }
 
 func everything(m *measured) metrics.Source {
 	return metrics.Source{
-		LiveSessions:    m.store.EstimateLive,
-		LastCleanup:     func(context.Context) (time.Time, error) { return time.UnixMilli(1_700_000_000_500), nil },
-		OldestEnded:     m.store.OldestEnded,
+		LiveSessions: m.store.EstimateLive,
+		Cleanups: []metrics.Cleanup{
+			{Shard: "first", LastEnd: func(context.Context) (time.Time, error) { return time.UnixMilli(1_700_000_000_500), nil }, OldestEnded: m.store.OldestEnded},
+			{Shard: "east", LastEnd: func(context.Context) (time.Time, error) { return time.Time{}, nil }, OldestEnded: func(context.Context) (time.Time, error) { return time.Time{}, nil }},
+			{Shard: "west", LastEnd: away, OldestEnded: away}, // since before the start
+		},
 		CleanupInterval: 24 * time.Hour,
 		SigningKeys: func(context.Context) ([]metrics.SigningKey, error) {
 			return []metrics.SigningKey{
@@ -310,6 +313,8 @@ func everything(m *measured) metrics.Source {
 		},
 	}
 }
+
+func away(context.Context) (time.Time, error) { return time.Time{}, sessionstore.ErrUnavailable }
 
 func TestFactsAreAsLastLearnt(t *testing.T) {
 	t.Parallel()
@@ -335,12 +340,14 @@ func TestFactsAreAsLastLearnt(t *testing.T) {
 		# HELP latchkey_sessions_live_estimate Live sessions, estimated from PostgreSQL's statistics. All replicas report the same.
 		# TYPE latchkey_sessions_live_estimate gauge
 		latchkey_sessions_live_estimate 40
-		# HELP latchkey_cleanup_last_end_timestamp_seconds When cleanup last finished, on any replica; 0 for never.
+		# HELP latchkey_cleanup_last_end_timestamp_seconds When cleanup last came to its end in the shard, on any replica; 0 for never.
 		# TYPE latchkey_cleanup_last_end_timestamp_seconds gauge
-		latchkey_cleanup_last_end_timestamp_seconds 1.7000000005e+09
-		# HELP latchkey_cleanup_oldest_left_timestamp_seconds When the first of all remaining ended sessions ended; 0 for none.
+		latchkey_cleanup_last_end_timestamp_seconds{shard="east"} 0
+		latchkey_cleanup_last_end_timestamp_seconds{shard="first"} 1.7000000005e+09
+		# HELP latchkey_cleanup_oldest_left_timestamp_seconds When, of all ended sessions that are still in the shard, the first one ended; 0 for none.
 		# TYPE latchkey_cleanup_oldest_left_timestamp_seconds gauge
-		latchkey_cleanup_oldest_left_timestamp_seconds 1e+09
+		latchkey_cleanup_oldest_left_timestamp_seconds{shard="east"} 0
+		latchkey_cleanup_oldest_left_timestamp_seconds{shard="first"} 1e+09
 		# HELP latchkey_cleanup_interval_seconds How often cleanup runs (LATCHKEY_CLEANUP_INTERVAL); 0 for never.
 		# TYPE latchkey_cleanup_interval_seconds gauge
 		latchkey_cleanup_interval_seconds 86400
@@ -370,10 +377,15 @@ func TestFactsAreAsLastLearnt(t *testing.T) {
 	`
 	m.compare(t, want, names...)
 
-	// While the database is away they stay as they were.
-	away := func(context.Context) (int64, error) { return 0, sessionstore.ErrUnavailable }
-	m.Learn(t.Context(), metrics.Source{LiveSessions: away, CleanupInterval: 24 * time.Hour})
+	// While the database is away they stay as they were; those of a shard that is no more are gone.
+	noCount := func(context.Context) (int64, error) { return 0, sessionstore.ErrUnavailable }
+	cleanups := []metrics.Cleanup{{Shard: "first", LastEnd: away, OldestEnded: away}, {Shard: "east", LastEnd: away, OldestEnded: away}}
+	m.Learn(t.Context(), metrics.Source{LiveSessions: noCount, Cleanups: cleanups, CleanupInterval: 24 * time.Hour})
 	m.compare(t, want, names...)
+	m.Learn(t.Context(), metrics.Source{Cleanups: cleanups[:1], CleanupInterval: 24 * time.Hour})
+	m.compare(t, strings.NewReplacer(
+		"latchkey_cleanup_last_end_timestamp_seconds{shard=\"east\"} 0", "", "latchkey_cleanup_oldest_left_timestamp_seconds{shard=\"east\"} 0", "",
+	).Replace(want), names...)
 }
 
 func TestRevocationsAreWatched(t *testing.T) {

@@ -6,8 +6,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/verifier"
@@ -28,6 +31,22 @@ const (
 )
 
 const makeEpochQuery = `INSERT INTO "sessionStoreEpoch" ("id") VALUES (gen_random_uuid()) ON CONFLICT DO NOTHING`
+
+// placeEpochQuery makes another epoch, unless it is of this server, and notes the server and the
+// transaction by the same means by which a revocation notes its transaction. An engine that keeps the rows
+// on another server may have a part of a statement run there and a part here: then what is noted is
+// not the transaction that the row has, or not of the server whose snapshot a follower reads,
+// and followers must not take the one for the other. An earlier release noted neither, and its
+// epoch stays.
+const placeEpochQuery = `
+WITH "own" AS MATERIALIZED (
+  SELECT "only", pg_current_xact_id() AS "xid", ` + server + ` AS "server" FROM "sessionStoreEpoch"
+), "epoch" AS (
+  UPDATE "sessionStoreEpoch" e SET "id" = CASE WHEN e."server" IS NULL THEN e."id" ELSE $1::uuid END, "server" = o."server", "xid" = o."xid" FROM "own" o
+  WHERE e."only" = o."only" AND (e."server" IS DISTINCT FROM o."server" OR e."xid"::xid <> e.xmin)
+  RETURNING 1
+)
+SELECT count(*) FROM "epoch"`
 
 // Follow implements [verifier.Source]. It has two separate connections, so that
 // no burst of requests can take the pool's away from it: one to query four times
@@ -87,6 +106,8 @@ var (
 	// errForgetful says that new revocations cannot be distinguished from old ones.
 	errForgetful = errors.New("the database may have forgotten transactions")
 	errSilent    = errors.New("the database was silent for too long")
+	// errElsewhere says that numbers of transactions tell nothing about the rows.
+	errElsewhere = errors.New("the sessions are not on the server that numbers the transactions")
 )
 
 func (f *follower) ask(ctx context.Context) error {
@@ -102,15 +123,40 @@ func (f *follower) ask(ctx context.Context) error {
 		}
 		f.at = state{}
 	}
-	err := f.read(ctx, true)
-	if !errors.Is(err, errForgetful) {
-		return err
-	}
-	// It has no epoch: it is new, or has crashed, or has taken over.
-	if _, err := f.conn.Exec(ctx, makeEpochQuery); err != nil {
+	if err := f.begin(ctx); err != nil {
 		return err
 	}
 	return f.read(ctx, true)
+}
+
+// begin has the database have an epoch: one that is new, or has crashed, or has taken over, has none.
+func (f *follower) begin(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, loadPatience)
+	defer cancel()
+	now, err := f.query(ctx, stateOfDatabase, nil, nil, nil)
+	if err != nil || now.epoch != "" {
+		return err
+	}
+	if err := makeEpoch(ctx, f.conn); err != nil {
+		return err
+	}
+	if now, err = f.query(ctx, stateOfDatabase, nil, nil, nil); err == nil && now.epoch == "" {
+		err = errElsewhere
+	}
+	return err
+}
+
+// execer is a connection, or a pool.
+type execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+func makeEpoch(ctx context.Context, db execer) error {
+	if _, err := db.Exec(ctx, makeEpochQuery); err != nil {
+		return err
+	}
+	_, err := db.Exec(ctx, placeEpochQuery, pgvalue.UUID(uuid.New()))
+	return err
 }
 
 // read passes what is new, or everything, to the set as soon as it arrives. It

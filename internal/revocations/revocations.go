@@ -81,18 +81,23 @@ func (r *Source) Strict(ctx context.Context, _ string, claims tokens.Claims) err
 // determines for each transaction whether it is visible, so what is new is exactly
 // what is visible now and was not then, however long a transaction took: neither a
 // clock nor an overlap is needed. But that only holds as long as no transaction is
-// forgotten; this is guarded by the epoch (see its migration) and, because a dump
-// epoch too. In a schema that Citus distributes, the statement names no table outside it, so all
+// forgotten, which is guarded by the epoch (see its migration), and on the server that
+// has the rows: see [placeEpochQuery]. A dump has the epoch too, but not the row's transaction.
+//
+// In a schema that Citus distributes, the statement names no table outside it, so all
 // of it runs on the node that has the rows, and by its transactions; after a move to another
 // node the identifier is another one.
 const stateOfDatabase = `
 SELECT NULL::uuid, NULL::bigint, NULL::bigint, pg_current_snapshot()::text,
-  (SELECT "system_identifier" FROM pg_control_system()) || '-' || (SELECT "id" FROM "sessionStoreEpoch"), now(),
+  (SELECT e."server" || '-' || e."id" FROM "sessionStoreEpoch" e WHERE e."server" = ` + server + ` AND e."xid"::xid = e.xmin), now(),
   NULL::timestamptz, NULL::text, NULL::text
 WHERE ` + primary.Only + `
 UNION ALL
 (SELECT NULL, NULL, "era", NULL, NULL, NULL, "at", "reason", "by" FROM "sessionStoreEra" ORDER BY "era" DESC LIMIT 1)
 `
+
+// server identifies the server on which a statement runs, or that part of it.
+const server = `(SELECT "system_identifier"::text FROM pg_control_system())`
 
 // sessionUntil is when the last access token of a revoked session s, whose tokens
 // are in row t, has expired. The row has only the newest one: an earlier one may

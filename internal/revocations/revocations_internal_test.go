@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ func TestRevocationQueriesPrepare(t *testing.T) {
 	}
 	defer conn.Release()
 	for name, query := range map[string]string{
-		"strict": strictQuery, "revoked": revokedQuery, "newlyRevoked": newlyRevokedQuery, "makeEpoch": makeEpochQuery, "noteClock": noteClockQuery,
+		"strict": strictQuery, "revoked": revokedQuery, "newlyRevoked": newlyRevokedQuery, "makeEpoch": makeEpochQuery, "placeEpoch": placeEpochQuery, "noteClock": noteClockQuery,
 	} {
 		if _, err := conn.Conn().Prepare(t.Context(), name, query); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -88,7 +89,7 @@ type revocationKit struct {
 func setupRevocations(t *testing.T) revocationKit {
 	t.Helper()
 	pool := testdb.Pool(t)
-	if _, err := pool.Exec(t.Context(), makeEpochQuery); err != nil {
+	if err := makeEpoch(t.Context(), pool); err != nil {
 		t.Fatal(err)
 	}
 	return revocationKit{&Source{Pool: pool, Direct: pool, MaxAccessTokenTTL: 24 * time.Hour}, pool}
@@ -259,6 +260,66 @@ func TestRevocationsSince(t *testing.T) {
 	}
 	if _, known, err := k.Since(t.Context(), at.String()); known || err != nil {
 		t.Errorf("no epoch: %v, %v", known, err)
+	}
+}
+
+// An epoch is that of one server and of the row as that wrote it: a row that came from elsewhere is none, and is replaced by
+// another. The row of an earlier release is taken over as it is, and nobody replaces a row that is right.
+func TestAnEpochIsOfOneServer(t *testing.T) {
+	t.Parallel()
+	k := setupRevocations(t)
+	exec := func(sql string) {
+		t.Helper()
+		if _, err := k.pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := k.now(t).epoch
+	for name, c := range map[string]struct {
+		how  string
+		same bool // afterwards the epoch is the one before
+	}{
+		"right":                 {`SELECT`, true},
+		"of another server":     {`UPDATE "sessionStoreEpoch" SET "server" = '1'`, false},
+		"from a dump":           {`CREATE TABLE c AS TABLE "sessionStoreEpoch"; DELETE FROM "sessionStoreEpoch"; INSERT INTO "sessionStoreEpoch" SELECT * FROM c; DROP TABLE c`, false},
+		"of an earlier release": {`UPDATE "sessionStoreEpoch" SET "server" = NULL, "xid" = NULL`, true},
+		"lost":                  {`TRUNCATE "sessionStoreEpoch"`, false},
+	} {
+		before := k.now(t).epoch
+		exec(c.how)
+		if at := k.now(t); name != "right" && at.epoch != "" {
+			t.Errorf("%s: %q is an epoch", name, at.epoch)
+		}
+		for range 2 {
+			if err := makeEpoch(t.Context(), k.pool); err != nil {
+				t.Fatal(err)
+			}
+		}
+		after := k.now(t).epoch
+		if !states.MatchString(k.now(t).String()) || (after == before) != c.same {
+			t.Errorf("%s: %q became %q", name, before, after)
+		}
+	}
+	if first == "" {
+		t.Error("there was none at first")
+	}
+
+	exec(`TRUNCATE "sessionStoreEpoch"`)
+	var all sync.WaitGroup
+	epochs := make([]string, 8)
+	for i := range epochs {
+		all.Go(func() {
+			if err := makeEpoch(t.Context(), k.pool); err != nil {
+				t.Error(err)
+			}
+			epochs[i] = k.now(t).epoch
+		})
+	}
+	all.Wait()
+	for _, epoch := range epochs {
+		if epoch == "" || epoch != epochs[0] {
+			t.Errorf("replicas that begin at once have the epochs %q", epochs)
+		}
 	}
 }
 

@@ -114,30 +114,27 @@ func cpuOfSelf(b *testing.B) time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// cpuOfBackends is the processor time of each pool's one connection, as Linux counts it. Without
-// /proc, or where PostgreSQL is on another machine, it is 0.
+// cpuOfBackends is the processor time of each pool's one connection, as Linux counts it, to the
+// nanosecond. Without /proc, or where PostgreSQL is on another machine, it is 0.
 func cpuOfBackends(b *testing.B, pools []*pgxpool.Pool) (total time.Duration) {
 	b.Helper()
-	const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux that Go runs on
 	for _, pool := range pools {
 		var pid int
 		if err := pool.QueryRow(b.Context(), `SELECT pg_backend_pid()`).Scan(&pid); err != nil {
 			b.Fatal(err)
 		}
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		} else if err != nil {
 			b.Fatal(err)
 		}
-		_, rest, _ := strings.Cut(string(text), ") ") // the name before may have spaces
-		for _, field := range strings.Fields(rest)[11:13] {
-			ticks, err := strconv.Atoi(field)
-			if err != nil {
-				b.Fatal(err)
-			}
-			total += time.Duration(ticks) * tick
+		spent, _, _ := strings.Cut(string(text), " ")
+		nanoseconds, err := strconv.ParseInt(spent, 10, 64)
+		if err != nil {
+			b.Fatal(err)
 		}
+		total += time.Duration(nanoseconds)
 	}
 	return total
 }

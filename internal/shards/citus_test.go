@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/cleanup"
@@ -187,6 +191,160 @@ func TestASchemaThatIsMoved(t *testing.T) {
 	await(t, "a revocation after the move is known", func() bool { return errors.Is(verify(ofAfter), verifier.ErrRevoked) })
 	if err := verify(ofBefore); !errors.Is(err, verifier.ErrRevoked) {
 		t.Errorf("a session that was revoked before the move, later: %v", err)
+	}
+}
+
+// Followers ask by numbers of transactions, so whatever ends a session, or supersedes its access tokens, must note that
+// of the node that has the row. Citus evaluates some of what a statement says on the coordinator.
+func TestEveryEndIsOfTheRowsTransactionOnCitus(t *testing.T) {
+	t.Parallel()
+	needCitus(t)
+	cfg := config()
+	cfg.Grace, cfg.SessionsPerSubject = time.Nanosecond, 2
+	k := setup(t, testkeys.Ring(t), cfg, testdb.Citus(t, 1)...)
+	store, pool := k.stores[0], k.pools[0]
+	sessions := make([]sessionstore.Session, 40)
+	pairs := make([]sessionstore.TokenPair, len(sessions))
+	for i := range sessions {
+		sessions[i], pairs[i] = create(t, store, fmt.Sprintf("user-%d", i))
+	}
+	must := func(what string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	must("Invalidate", store.Invalidate(t.Context(), sessions[0].ID))
+	var all sync.WaitGroup
+	for i := range 20 {
+		all.Go(func() { must("Invalidate, together", store.Invalidate(t.Context(), sessions[1+i].ID)) })
+	}
+	all.Wait()
+	_, err := store.InvalidateSubject(t.Context(), "user-21", uuid.Nil)
+	must("InvalidateSubject", err)
+	_, _, err = store.Replace(t.Context(), sessionstore.Replaced{Token: string(pairs[22].AccessToken)}, sessionstore.CreateParams{Subject: "user-22"})
+	must("Replace", err)
+	for range 3 { // two too many
+		create(t, store, "user-23")
+	}
+	// So many that have expired that they are not looked at again.
+	exec(t, pool, `INSERT INTO "sessionStore" ("id", "checksum", "data", "subject") SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, '', '{}', 'user-24' FROM generate_series(1, 300) n`)
+	exec(t, pool, `INSERT INTO "sessionStoreToken" ("session", "createdAt", "expiresAt", "accessExpiresAt") SELECT "id", "createdAt", now() - interval '1 h', now() - interval '1 h' FROM "sessionStore" WHERE "checksum" = ''`)
+	create(t, store, "user-24")
+	pair := pairs[25]
+	for range 2 {
+		refreshed, err := store.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{})
+		must("RefreshTokens", err)
+		pair = refreshed.Pair
+		exec(t, pool, `UPDATE "sessionStoreToken" SET "issuedAt" = now() - interval '1 h', "settledAt" = now() - interval '1 h' WHERE "session" = $1`, sessions[25].ID)
+	}
+	if _, err := store.RefreshTokens(t.Context(), string(pairs[25].RefreshToken), sessionstore.Client{}); err == nil {
+		t.Error("a stolen token was accepted")
+	}
+	exec(t, pool, `UPDATE "sessionStore" SET "createdAt" = now() - interval '100 days' WHERE "id" = $1`, sessions[26].ID)
+	_, err = cleanup.Run(t.Context(), store, cleanup.Config{SessionMaxAge: 50 * 24 * time.Hour})
+	must("cleanup", err)
+	_, checksum, err := store.LoadClaims(t.Context(), sessions[27].ID)
+	must("LoadClaims", err)
+	_, err = store.SetClaims(t.Context(), sessions[27].ID, checksum, []byte(`{"role":"admin"}`), sessionstore.SetClaimsOptions{Supersede: true})
+	must("SetClaims", err)
+	_, err = store.RefreshTokens(t.Context(), string(pairs[28].RefreshToken), sessionstore.Client{})
+	must("RefreshTokens", err)
+	_, err = store.Patch(t.Context(), sessions[28].ID, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{Session: time.Hour}})
+	must("Patch", err)
+	seen := map[string]int{}
+	check := func(query string) {
+		t.Helper()
+		rows, _ := pool.Query(t.Context(), query) // rows have its error
+		var what string
+		var wrong, count int
+		if _, err := pgx.ForEachRow(rows, []any{&what, &wrong, &count}, func() error {
+			seen[what] += count
+			if wrong > 0 {
+				t.Errorf("%s: %d of %d have the number of another transaction than the row", what, wrong, count)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(`SELECT 'superseded', count(*) FILTER (WHERE "supersededXid"::xid IS DISTINCT FROM xmin), count(*) FROM "sessionStoreToken" WHERE "supersededAt" IS NOT NULL`)
+	_, err = store.InvalidateAll(t.Context(), nil, sessionstore.Cause{Reason: sessionstore.ReasonAllSignedOut})
+	must("InvalidateAll", err)
+	// The report of a theft is written in a subtransaction.
+	check(`SELECT "endReason", count(*) FILTER (WHERE ("revokedXid"::text::bigint + CASE "endReason" WHEN 'theft' THEN 1 ELSE 0 END) IS DISTINCT FROM xmin::text::bigint), count(*) FROM "sessionStore" WHERE "revokedAt" IS NOT NULL GROUP BY 1`)
+	for what, least := range map[string]int{
+		"superseded": 2, string(sessionstore.ReasonReplaced): 1, string(sessionstore.ReasonLimit): 2, string(sessionstore.ReasonIdle): 1,
+		string(sessionstore.ReasonTheft): 1, string(sessionstore.ReasonMaxAge): 1, string(sessionstore.ReasonAllSignedOut): 5,
+	} {
+		if seen[what] < least {
+			t.Errorf("%s: %d, want at least %d of %v", what, seen[what], least, seen)
+		}
+	}
+}
+
+// A creation goes to the node of the schema alone, and needs no other: nothing is copied, and nobody prepares a commit.
+func TestACreationIsOfOneNodeOnCitus(t *testing.T) {
+	t.Parallel()
+	needCitus(t)
+	var mu sync.Mutex
+	var sent []string
+	cfg := testdb.Citus(t, 1)[0].Config()
+	cfg.ConnConfig.RuntimeParams["citus.log_remote_commands"] = "on"
+	cfg.ConnConfig.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		mu.Lock()
+		defer mu.Unlock()
+		sent = append(sent, n.Message)
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	store := setup(t, testkeys.Ring(t), config(), pool).stores[0]
+	if err := store.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	sent = nil
+	mu.Unlock()
+	create(t, store, "ada")
+	mu.Lock()
+	defer mu.Unlock()
+	var verbs []string
+	for _, command := range sent {
+		verbs = append(verbs, strings.Fields(strings.TrimPrefix(command, "issuing "))[0])
+	}
+	if diff := cmp.Diff([]string{"BEGIN", "INSERT", "INSERT", "COMMIT"}, verbs); diff != "" {
+		t.Errorf("Citus sent (-want +got):\n%s\n%s", diff, strings.Join(sent, "\n"))
+	}
+}
+
+// Where there are no triggers, an end that verifiers would miss is refused, and so is the end of an end.
+func TestNobodyEndsSessionsByHandOnCitus(t *testing.T) {
+	t.Parallel()
+	needCitus(t)
+	k := setup(t, testkeys.Ring(t), config(), testdb.Citus(t, 1)...)
+	store, pool := k.stores[0], k.pools[0]
+	live, pair := create(t, store, "ada")
+	ended, _ := create(t, store, "ada")
+	if err := store.Invalidate(t.Context(), ended.ID); err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]struct {
+		id  uuid.UUID
+		sql string
+	}{
+		"an end by hand":              {live.ID, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`},
+		"an end that is taken back":   {ended.ID, `UPDATE "sessionStore" SET "revokedAt" = NULL WHERE "id" = $1`},
+		"a session that begins ended": {live.ID, `INSERT INTO "sessionStore" ("id", "checksum", "data", "revokedAt") VALUES (gen_random_uuid(), $1::uuid::text, '{}', now())`},
+	} {
+		if _, err := pool.Exec(t.Context(), c.sql, c.id); err == nil || !strings.Contains(err.Error(), "sessionStoreEndWithLatchkeyCheck") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, _, err := store.Get(t.Context(), string(pair.AccessToken)); err != nil {
+		t.Errorf("the live session: %v", err)
 	}
 }
 

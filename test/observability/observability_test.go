@@ -358,10 +358,11 @@ var trouble = map[string]struct{ raised, quiet string }{
   latchkey_clock_uncertainty_seconds{instance="b"} 0.01x30`,
 	},
 	"LatchkeyCleanupNotRun": {
-		raised: `  latchkey_cleanup_last_end_timestamp_seconds{instance="a"} 300x30
+		raised: `  latchkey_cleanup_last_end_timestamp_seconds{instance="a",shard="first"} 0+60x30
+  latchkey_cleanup_last_end_timestamp_seconds{instance="a",shard="east"} 300x30
   latchkey_cleanup_interval_seconds{instance="a"} 600x30`,
-		quiet: `  latchkey_cleanup_last_end_timestamp_seconds{instance="a"} 0x30
-  latchkey_cleanup_last_end_timestamp_seconds{instance="b"} 900x30
+		quiet: `  latchkey_cleanup_last_end_timestamp_seconds{instance="a",shard="first"} 0x30
+  latchkey_cleanup_last_end_timestamp_seconds{instance="b",shard="first"} 900x30
   latchkey_cleanup_interval_seconds{instance="a"} 600x30
   latchkey_cleanup_interval_seconds{instance="b"} 600x30`,
 	},

@@ -4,6 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
 
@@ -37,16 +41,28 @@ func (r row) graceOver() bool {
 }
 
 func (s *soak) row(session string) (r row) {
-	s.query(rowQuery, []any{session}, &r.generation, &r.issuedAt, &r.confirmedAt, &r.revoked, &r.now)
+	s.queryOn(func() *pgxpool.Pool { return s.poolOf(session) }, rowQuery, []any{session}, &r.generation, &r.issuedAt, &r.confirmedAt, &r.revoked, &r.now)
 	return r
+}
+
+// poolOf returns connections to the database that a session is in by now.
+func (s *soak) poolOf(session string) *pgxpool.Pool {
+	if s.shards == nil {
+		return s.pool
+	}
+	return s.shards.pool(sessionid.Shard(uuid.MustParse(session)))
 }
 
 // query reads one row, as soon as there is a database.
 func (s *soak) query(query string, args []any, dest ...any) {
+	s.queryOn(func() *pgxpool.Pool { return s.pool }, query, args, dest...)
+}
+
+func (s *soak) queryOn(pool func() *pgxpool.Pool, query string, args []any, dest ...any) {
 	var err error
 	for began := time.Now(); s.worthwhile(began); time.Sleep(50 * time.Millisecond) {
 		ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
-		err = s.pool.QueryRow(ctx, query, args...).Scan(dest...)
+		err = pool().QueryRow(ctx, query, args...).Scan(dest...)
 		cancel()
 		if err == nil {
 			return
@@ -69,17 +85,29 @@ func (s *soak) awaitRow(session string, done func(row) bool) bool {
 const queueQuery = `
 SELECT count(*) FILTER (WHERE "state" NOT IN ('completed', 'discarded', 'cancelled')), count(*) FILTER (WHERE "state" IN ('discarded', 'cancelled')),
   count(*) FILTER (WHERE "metadata" ? 'river:rescue_count')
-FROM ` + migrations.RiverSchema + `.river_job WHERE "kind" LIKE 'leak%'`
+FROM `
 
 // drain waits until every report was worked off.
 func (s *soak) drain() {
 	s.t.Helper()
-	var open, given, rescued int
+	pools := []*pgxpool.Pool{s.pool}
+	if s.shards != nil {
+		pools = s.shards.allPools()
+	}
+	var given, rescued int
 	began := time.Now()
-	s.await("the queue's end", func() bool {
-		s.query(queueQuery, nil, &open, &given, &rescued)
-		return open == 0
-	})
+	for _, pool := range pools {
+		queue, err := migrations.QueueSchema(s.t.Context(), pool)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		var open, givenHere, rescuedHere int
+		s.await("the queue's end", func() bool {
+			s.queryOn(func() *pgxpool.Pool { return pool }, queueQuery+queue+`.river_job WHERE "kind" LIKE 'leak%'`, nil, &open, &givenHere, &rescuedHere)
+			return open == 0
+		})
+		given, rescued = given+givenHere, rescued+rescuedHere
+	}
 	s.t.Logf("the queue was worked off %v after the last failure; %d of its jobs had been interrupted by a kill", time.Since(began).Round(time.Second), rescued)
 	if given > 0 {
 		s.t.Errorf("the queue gave %d reports up", given)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
@@ -24,75 +26,161 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// TestSoakShards is the soak with sessions on several databases, which are killed, stopped, drained and
-// added while all clients are at work: sessions of a database that is down get 503 and no others do, nobody is logged
-// out, no token of a session that has ended is accepted past the bound, and lists are complete or 503.
+// TestSoakShards is the soak with sessions on several databases, which are killed, stopped, drained, added and moved to
+// another server while everyone is at work: sessions of a database that is down get 503 and no others do, nobody is logged
+// out who is not robbed, every theft is reported, no token of a session that has ended is accepted past the bound, and
+// lists are complete or 503.
 func TestSoakShards(t *testing.T) {
 	t.Parallel()
+	soakOnShards(t, wantedOfShards, func(s *soak) *shards {
+		sh := newShards(s)
+		for range shardsAtFirst + 1 {
+			server := testdb.NewServer(t)
+			sh.servers, sh.urls, sh.pools = append(sh.servers, server), append(sh.urls, server.URL()), append(sh.pools, server.Pool())
+		}
+		if testdb.CanDump(t) {
+			sh.spare = testdb.NewServer(t)
+		}
+		return sh
+	})
+}
+
+// TestSoakShardsOnCitus is the same where the shards are distributed schemas of one cluster, which moves them from one of its
+// nodes to another and back while they are written to. The cluster itself stays.
+func TestSoakShardsOnCitus(t *testing.T) {
+	t.Parallel()
+	if !testdb.HasCitus() {
+		t.Skip("TEST_CITUS_URL names no Citus cluster")
+	}
+	soakOnShards(t, wantedOnCitus, func(s *soak) *shards {
+		sh := newShards(s)
+		sh.urls = testdb.CitusURLs(t, shardsAtFirst+1)
+		for _, url := range sh.urls {
+			sh.pools = append(sh.pools, newPool(t, url))
+		}
+		return sh
+	})
+}
+
+func soakOnShards(t *testing.T, wanted map[string]int, on func(*soak) *shards) {
+	t.Helper()
 	machine.Lock()
 	defer machine.Unlock()
 	if deadline, ok := t.Deadline(); ok && time.Until(deadline) < *soakShards+overtime+endPatience {
 		t.Fatalf("-soak.shards %v does not fit into the test's time: run with -timeout 0", *soakShards)
 	}
 	watchSources(t)
-	s := newSoak(t, *soakShards, wantedOfShards)
+	s := newSoak(t, *soakShards, maps.Clone(wanted))
 	t.Logf("-soak.shards %v -soak.seed %d -soak.clients %d -soak.skew %v", *soakShards, s.seed, *soakClients, *soakSkew)
-	s.setUpShards()
+	s.setUpShards(on(s))
 	s.stormOnShards()
 	s.calm()
 	s.shards.awaitAll()
 	s.shards.awaitSignOuts()
+	s.drain()
 	s.checkClients()
+	s.checkHeists()
 	s.checkLeavers()
 	s.shards.checkLists()
 	s.stopServices()
 	for _, what := range s.missing() {
 		t.Errorf("too little happened: %s", what)
 	}
+	s.logGenerations()
 	t.Logf("what happened:%s", s.tally)
+	s.shards.logMoves()
 }
 
 const (
-	shardKilled, shardStopped  = "broken: shard killed", "broken: shard stopped"
-	shardDrained, shardAdded   = "shards: drained", "shards: added"
-	told503, toldOthers        = "shards: 503 of the one that is down", "shards: others answered meanwhile"
-	listed, notListed          = "shards: complete lists", "shards: no list without the one that is down"
-	signedOut, startedWithout  = "shards: a sign-out was finished later", "shards: a service started without the first"
-	firstShard, shardsAtFirst  = 0, 3
-	databaseOfShard, keySecret = "west", "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
+	shardKilled, shardStopped         = "broken: shard killed", "broken: shard stopped"
+	shardDrained, shardAdded          = "shards: drained", "shards: added"
+	shardMoved, shardMovedOnCitus     = "shards: moved to another server", "shards: moved to another node"
+	told503, toldOthers               = "shards: 503 of the one that is down", "shards: others answered meanwhile"
+	listed, notListed                 = "shards: complete lists", "shards: no list without the one that is down"
+	signedOut, startedWithout         = "shards: a sign-out was finished later", "shards: a service started without the first"
+	endedBeforeAMove, endedAfterAMove = "shards: a session that ended before a move stayed so", "shards: a session that ended after a move was refused in time"
+	firstShard, shardsAtFirst         = 0, 3
+	databaseOfShard, keySecret        = "west", "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
 )
 
 var wantedOfShards = map[string]int{
 	"refresh: rotated": 1, "refresh: still_fresh": 1, "logouts": 1, "network: answer lost": 1, "broken: service": 1,
-	shardKilled: 1, shardStopped: 1, shardDrained: 1, shardAdded: 1, told503: 5, toldOthers: 5, notListed: 1,
+	"thefts: old": 1, "thefts: stale": 1,
+	shardKilled: 1, shardStopped: 1, shardDrained: 1, shardAdded: 1, shardMoved: 1, endedBeforeAMove: 1, endedAfterAMove: 1,
+	told503: 5, toldOthers: 5, notListed: 1,
 	startedWithout: 1, "edge: refused in time": 1, "edge: accepted by a verifier": 1, clockJumped + "service's": 1,
+}
+
+var wantedOnCitus = map[string]int{
+	"refresh: rotated": 1, "refresh: still_fresh": 1, "logouts": 1, "network: answer lost": 1, "broken: service": 1,
+	"thefts: old": 1, "thefts: stale": 1,
+	shardDrained: 1, shardAdded: 1, shardMovedOnCitus: 2, endedBeforeAMove: 2, endedAfterAMove: 2,
+	"edge: refused in time": 1, "edge: accepted by a verifier": 1, clockJumped + "service's": 1,
 }
 
 // shards are the databases that sessions are spread over. All that is done to them one goroutine does.
 type shards struct {
 	soak    *soak
-	servers []*testdb.Server // the last one is not added at first
+	servers []*testdb.Server // nil on Citus; the last one is not added at first
+	spare   *testdb.Server   // a shard is moved to it; nil for none
+	urls    []string         // the last one is not added at first
 	weights []float64
 	file    string // of LATCHKEY_SHARDS
 	dice    *rand.Rand
 	probes  []pair // a session on each, or none
 	robbed  []pair // to be signed out once their shards are back
+	moves   []move
 
 	mu      sync.Mutex
+	pools   []*pgxpool.Pool     // the test's own look at the rows
 	created map[string][]string // sessions by subject, which a client has received
 }
 
-func (s *soak) setUpShards() {
-	s.t.Helper()
-	sh := &shards{soak: s, weights: []float64{1, 1, 1}, file: filepath.Join(s.t.TempDir(), "shards"), dice: s.dice("shards"), created: map[string][]string{}}
-	s.shards = sh
-	for range shardsAtFirst + 1 {
-		sh.servers = append(sh.servers, testdb.NewServer(s.t))
+func newShards(s *soak) *shards {
+	return &shards{soak: s, weights: []float64{1, 1, 1}, file: filepath.Join(s.t.TempDir(), "shards"), dice: s.dice("shards"), created: map[string][]string{}}
+}
+
+// areOnCitus reports whether they are distributed schemas, if there are any shards.
+func (sh *shards) areOnCitus() bool { return sh != nil && sh.servers == nil }
+
+func (sh *shards) pool(shard int) *pgxpool.Pool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.pools[shard]
+}
+
+// allPools are those of the shards that were added.
+func (sh *shards) allPools() []*pgxpool.Pool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return slices.Clone(sh.pools[:len(sh.weights)])
+}
+
+func newPool(t *testing.T, url string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
 	}
-	settings := testservice.OnDatabase(s.t, sh.servers[0].URL()).With(testservice.Env{
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+func (s *soak) setUpShards(sh *shards) {
+	s.t.Helper()
+	s.shards = sh
+	if !sh.areOnCitus() && sh.spare == nil {
+		s.t.Log("without PostgreSQL's programs no shard is moved to another server")
+		for _, what := range []string{shardMoved, endedBeforeAMove, endedAfterAMove} {
+			delete(s.wanted, what)
+		}
+	}
+	s.hook = newReceiver(s)
+	settings := testservice.OnDatabase(s.t, sh.urls[firstShard]).With(testservice.Env{
 		"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0", "LATCHKEY_SHARDS_FILE": sh.file,
 		"LATCHKEY_KEY_ENCRYPTION_KEY": keySecret,
 		"LATCHKEY_REFRESH_GRACE":      grace.String(), "LATCHKEY_ACCESS_TOKEN_TTL": accessTokenTTL.String(), "LATCHKEY_CLEANUP_INTERVAL": "5s",
+		"LATCHKEY_LEAK_WEBHOOK_URL": s.hook.URL, "LATCHKEY_LEAK_WEBHOOK_SECRET": webhookSecret,
 	})
 	sh.write()
 	sh.migrate(settings)
@@ -113,16 +201,21 @@ func (sh *shards) migrate(settings testservice.Env) {
 // write writes the setting, of which services take the weights when they start.
 func (sh *shards) write() {
 	sh.soak.t.Helper()
+	sh.writeTo(sh.file)
+}
+
+func (sh *shards) writeTo(file string) {
+	sh.soak.t.Helper()
 	var b strings.Builder
 	fmt.Fprintf(&b, "first:%g\n", sh.weights[firstShard])
 	for i, w := range sh.weights[1:] {
-		fmt.Fprintf(&b, "%s%d:%g=%s\n", databaseOfShard, i+1, w, sh.servers[i+1].URL())
+		fmt.Fprintf(&b, "%s%d:%g=%s\n", databaseOfShard, i+1, w, sh.urls[i+1])
 	}
-	next := sh.file + ".next"
+	next := file + ".next"
 	if err := os.WriteFile(next, []byte(b.String()), 0o600); err != nil {
 		sh.soak.t.Fatal(err)
 	}
-	if err := os.Rename(next, sh.file); err != nil {
+	if err := os.Rename(next, file); err != nil {
 		sh.soak.t.Fatal(err)
 	}
 }
@@ -197,15 +290,25 @@ func (sh *shards) note(subject, session string) {
 	sh.created[subject] = append(sh.created[subject], session)
 }
 
+// forget has no list expect a session that is about to end.
+func (sh *shards) forget(session string) {
+	subject := sh.subjectOf(session)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	delete(sh.created, subject)
+}
+
 func (s *soak) stormOnShards() {
 	s.began = time.Now()
 	s.network.calm.Store(false)
+	s.hook.calm.Store(false)
 	var clients, others sync.WaitGroup
 	for _, u := range s.users {
 		for _, tab := range u.tabs {
 			clients.Go(tab.live)
 		}
 	}
+	others.Go(s.rob)
 	others.Go(s.leave)
 	others.Go(s.leaveTheEdge)
 	others.Go(s.shards.gather)
@@ -213,18 +316,25 @@ func (s *soak) stormOnShards() {
 	s.shards.chaos()
 	clients.Wait()
 	s.network.calm.Store(true)
+	s.hook.calm.Store(true)
 	others.Wait()
 }
 
 // chaos does one thing to the shards after the other until the storm ends.
 func (sh *shards) chaos() {
 	s := sh.soak
-	steps := []func(){
-		func() { sh.lose(firstShard, (*testdb.Server).Kill, shardKilled) },
-		func() { sh.lose(1+sh.dice.IntN(len(sh.weights)-1), (*testdb.Server).Kill, shardKilled) },
-		func() { sh.lose(sh.dice.IntN(len(sh.weights)), (*testdb.Server).Stop, shardStopped) },
-		func() { s.killOne(sh.dice) },
-		sh.drain, sh.add,
+	steps := []func(){func() { s.killOne(sh.dice) }, sh.drain, sh.add}
+	if sh.areOnCitus() {
+		steps = append(steps, sh.moveNode, sh.moveNode)
+	} else {
+		steps = append(steps,
+			func() { sh.lose(firstShard, (*testdb.Server).Kill, shardKilled) },
+			func() { sh.lose(1+sh.dice.IntN(len(sh.weights)-1), (*testdb.Server).Kill, shardKilled) },
+			func() { sh.lose(sh.dice.IntN(len(sh.weights)), (*testdb.Server).Stop, shardStopped) },
+		)
+	}
+	if sh.spare != nil {
+		steps = append(steps, sh.moveServer)
 	}
 	for i := 0; s.pause(between(sh.dice, 200*time.Millisecond, time.Second)); i++ {
 		if i%len(steps) == 0 {
@@ -247,6 +357,7 @@ func (sh *shards) lose(shard int, end func(*testdb.Server), as string) {
 	}
 	subject := sh.subjectOf(victim.session)
 	if robbed {
+		sh.forget(victim.session)
 		sh.failToSignOut(subject)
 	}
 	if shard == firstShard && s.services[0].signal(syscall.SIGKILL) {
@@ -264,7 +375,7 @@ func (sh *shards) lose(shard int, end func(*testdb.Server), as string) {
 // awaitSignOuts waits for the end of those sessions whose sign-out could not reach them.
 func (sh *shards) awaitSignOuts() {
 	s := sh.soak
-	if len(sh.robbed) == 0 {
+	if len(sh.robbed) == 0 && !sh.areOnCitus() {
 		s.t.Error("no sign-out had to be finished later")
 	}
 	for _, victim := range sh.robbed {
@@ -334,9 +445,6 @@ func (sh *shards) subjectOf(session string) string {
 // failToSignOut signs a subject out everywhere while one of its sessions is out of reach.
 func (sh *shards) failToSignOut(subject string) {
 	s := sh.soak
-	sh.mu.Lock()
-	delete(sh.created, subject)
-	sh.mu.Unlock()
 	for began := time.Now(); s.worthwhile(began); time.Sleep(50 * time.Millisecond) {
 		v := s.services[sh.dice.IntN(len(s.services))]
 		a, ok := sh.ask(v, http.MethodDelete, internalURL+"/v1/sessions?subject="+url.QueryEscape(subject), testservice.Key)
@@ -383,12 +491,16 @@ func (sh *shards) drain() {
 // add adds the last shard, in the steps of docs/scale.md.
 func (sh *shards) add() {
 	s := sh.soak
-	if len(sh.weights) == len(sh.servers) {
+	if len(sh.weights) == len(sh.urls) {
 		return
 	}
+	sh.mu.Lock()
 	sh.weights = append(sh.weights, 0)
+	sh.mu.Unlock()
+	added := sh.file + ".added" // a service that starts meanwhile must not know it yet
+	sh.writeTo(added)
+	sh.migrate(s.services[0].settings.With(testservice.Env{"LATCHKEY_SHARDS_FILE": added}))
 	sh.write()
-	sh.migrate(s.services[0].settings)
 	sh.roll()
 	sh.weights[len(sh.weights)-1] = 1
 	sh.write()
@@ -474,22 +586,30 @@ func (s *soak) leaveTheEdge() {
 			continue
 		}
 		s.tally.add("logouts")
-		for ended := time.Now(); time.Since(ended) < 2*verifier.DefaultBound; time.Sleep(50 * time.Millisecond) {
-			ctx, cancel := context.WithTimeout(s.t.Context(), patience)
-			began := time.Now()
-			var v verdict
-			if dice.IntN(2) == 0 {
-				v = l.client.list(ctx, last)
-			} else {
-				v = s.anyEdge(dice).verify(ctx, last)
-			}
-			cancel()
-			switch {
-			case v == refused:
-				s.tally.add("edge: refused in time")
-			case v == accepted && began.After(ended.Add(verifier.DefaultBound)):
-				s.believed(l.name, last)
-			}
+		s.holdTheEdge(l.name, l.client, last, dice)
+	}
+}
+
+// holdTheEdge presents a token whose session has ended just now, until it has been refused for a while, and returns how often
+// it was refused.
+func (s *soak) holdTheEdge(name string, c *client, p pair, dice *rand.Rand) (refusals int) {
+	for ended := time.Now(); time.Since(ended) < 2*verifier.DefaultBound; time.Sleep(50 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+		began := time.Now()
+		var v verdict
+		if dice.IntN(2) == 0 {
+			v = c.list(ctx, p)
+		} else {
+			v = s.anyEdge(dice).verify(ctx, p)
+		}
+		cancel()
+		switch {
+		case v == refused:
+			s.tally.add("edge: refused in time")
+			refusals++
+		case v == accepted && began.After(ended.Add(verifier.DefaultBound)):
+			s.believed(name, p)
 		}
 	}
+	return refusals
 }

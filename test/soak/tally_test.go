@@ -76,11 +76,15 @@ func (s *soak) checkTally() {
 	if s.tally.of("webhook: hung") == 0 { // the first delivery may come after the storm
 		s.t.Error("no webhook hung")
 	}
+	s.logGenerations()
+	s.t.Logf("what happened:%s", s.tally)
+}
+
+func (s *soak) logGenerations() {
 	var generations []int64
 	for _, u := range s.users {
 		generations = append(generations, u.pair.generation)
 	}
 	slices.Sort(generations)
 	s.t.Logf("honest clients' generations: %d to %d, median %d", generations[0], generations[len(generations)-1], generations[len(generations)/2])
-	s.t.Logf("what happened:%s", s.tally)
 }

@@ -166,7 +166,7 @@ func (h *heist) present(p *party, stolen pair) bool {
 func (h *heist) killAfterCommit(ctx context.Context) {
 	const query = `SELECT "revokedAt" IS NOT NULL FROM "sessionStore" WHERE "id" = $1`
 	for committed := false; !committed; {
-		if err := h.soak.pool.QueryRow(ctx, query, h.session).Scan(&committed); err != nil { // it was refused, or there is no database
+		if err := h.soak.poolOf(h.session).QueryRow(ctx, query, h.session).Scan(&committed); err != nil { // it was refused, or there is no database
 			return
 		}
 	}

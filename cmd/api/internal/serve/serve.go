@@ -103,7 +103,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	page, operators, err := s.console(db, id, sessions, cfg, console.Service{
 		Version: s.version, Refreshes: measured.Refreshes, Clock: clockOf(accept), RevocationsAge: accept.Age, RevocationBound: time.Duration(s.RevocationBound),
 		Keys: keys.shown(id.ring), OtherKeys: len(s.CompasSigningKey) > 0, KeyRotation: keys.rotation(time.Duration(s.KeyRotationInterval)),
-		LastCleanup: runner.LastCleanup, CleanupInterval: time.Duration(s.CleanupInterval), Jobs: further.jobs(runner), Events: queue,
+		LastCleanup: further.jobs(runner).LastCleanup, CleanupInterval: time.Duration(s.CleanupInterval), Jobs: further.jobs(runner), Events: queue,
 		Replicas: func(ctx context.Context) ([]replicas.Replica, error) { return replicas.List(ctx, db.Requests) },
 	})
 	if err != nil {
@@ -147,7 +147,8 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	measured.UnsealedReads(store.UnsealedReads)
 	facts := metrics.Source{
 		LiveSessions: liveSessions, SigningKeys: keys.described(id.ring),
-		LastCleanup: runner.LastCleanup, OldestEnded: removable.OldestEnded, CleanupInterval: time.Duration(s.CleanupInterval),
+		Cleanups:        further.cleanups(metrics.Cleanup{Shard: shards.FirstName, LastEnd: runner.LastCleanup, OldestEnded: removable.OldestEnded}),
+		CleanupInterval: time.Duration(s.CleanupInterval),
 	}
 	if len(s.endpoints) > 0 {
 		facts.Events, facts.Endpoints = queue.Status, told.Names()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
 	"github.com/latchkey-sessions/latchkey/internal/sessionid"
@@ -51,6 +52,21 @@ func (s shardJobs) Dead(ctx context.Context) (all []jobs.Dead, err error) {
 	}
 	slices.SortFunc(all, func(a, b jobs.Dead) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.ID, a.ID)) })
 	return all, nil
+}
+
+// LastCleanup returns when cleanup had last come to its end on all shards: zero if it has not on one of them.
+func (s shardJobs) LastCleanup(ctx context.Context) (earliest time.Time, err error) {
+	isFirst := true
+	for _, runner := range s {
+		at, err := runner.LastCleanup(ctx)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if isFirst || at.Before(earliest) {
+			earliest, isFirst = at, false
+		}
+	}
+	return earliest, nil
 }
 
 // SendAgain implements [console.Jobs].

@@ -29,7 +29,9 @@ type furtherShard struct {
 
 	db     database.Pools
 	runner *jobs.Runner
-	told   *events.Runner
+	// removable is what cleanup and metrics use, unobserved.
+	removable *sessionstore.Store
+	told      *events.Runner
 	// marks notes what its sessions are recognised by, once the shard is admitted.
 	marks func(context.Context) error
 }
@@ -135,13 +137,13 @@ func (f *further) fill(s *service, first *sessionstore.Store, ring *tokens.KeyRi
 		cfg.Shard, cfg.Leaks = shard.Number, nil
 		unobserved := cfg
 		unobserved.Observers = nil
-		removable, err := sessionstore.New(shard.db.Tasks, ring, unobserved)
-		if err != nil {
+		var err error
+		if shard.removable, err = sessionstore.New(shard.db.Tasks, ring, unobserved); err != nil {
 			return err
 		}
 		shard.runner, err = jobs.New(jobs.Config{
-			Pool: shard.db.Tasks, Logger: s.log.With("shard", shard.Name), Sessions: removable,
-			Cleanup: s.Cleanup(), CleanupInterval: time.Duration(s.CleanupInterval), KeptLeaks: removable,
+			Pool: shard.db.Tasks, Logger: s.log.With("shard", shard.Name), Sessions: shard.removable,
+			Cleanup: s.Cleanup(), CleanupInterval: time.Duration(s.CleanupInterval), KeptLeaks: shard.removable,
 			LeakWebhook: s.leakWebhook(), Observer: s.trail.Jobs(measured),
 		})
 		if err != nil {
@@ -245,6 +247,15 @@ func (f *further) run(router *shards.Router, first *jobs.Runner, told *events.Ru
 		run = append(run, shard.Store.Run, when(shard.Number, shard.runner.Run), when(shard.Number, shard.told.Run), when(shard.Number, func(ctx context.Context) error { return shard.marks(ctx) }))
 	}
 	return run
+}
+
+// cleanups are what cleanup does in the database of the first shard and in the others.
+func (f *further) cleanups(first metrics.Cleanup) []metrics.Cleanup {
+	all := []metrics.Cleanup{first}
+	for _, shard := range f.all {
+		all = append(all, metrics.Cleanup{Shard: shard.Name, LastEnd: shard.runner.LastCleanup, OldestEnded: shard.removable.OldestEnded})
+	}
+	return all
 }
 
 // pools adds the pools of the shards.

@@ -1,0 +1,60 @@
+package sessionstore
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
+)
+
+// In a schema that Citus distributes, a statement that inserts in a CTE is taken apart: each part is planned anew, its
+// rows go through files on all nodes, and so all of them take part in a two-phase commit. Plain
+// inserts are passed on to the node of the schema as they are, and that node commits alone. So
+// there sessions are made by a statement for each row, all in one transaction and one round trip. They
+// note no transaction for events, which cannot be derived there.
+const (
+	createSessionQuery = `
+INSERT INTO "sessionStore" ("id", "checksum", "data", "createdAt", "updatedAt", "subject", "clientLabel", "clientUserAgent", "clientIp")
+VALUES ($1, $2, $3, now(), now(), $4, $5, $6, $7::text::inet)`
+
+	createPairQuery = `
+INSERT INTO "sessionStoreToken" ("session", "id", "createdAt", "expiresAt", "expiresOn",
+  "accessExpiresAt", "sessionExpiresAt", "accessTokenTtl", "refreshTokenTtl", "dpopJkt", "audience", "claims", "client", "era")
+SELECT $1::uuid, $3::uuid, now(), LEAST(now() + $5::integer * interval '1 s', ` + newEnd + `), (LEAST(now() + $5 * interval '1 s', ` + newEnd + `) AT TIME ZONE 'UTC')::date,
+  LEAST(now() + $4::integer * interval '1 s', ` + newEnd + `), ` + newEnd + `, $6::integer, $7::integer, $8::text, $9::text, $10::text, $11::text, e."era"
+FROM (SELECT max("era") AS "era" FROM "sessionStoreEra") e
+RETURNING "createdAt", "expiresAt", "accessExpiresAt", COALESCE("era", 0)`
+
+	newEnd = `now() + $2::integer * interval '1 s'`
+
+	workedQuery = `SELECT ` + worked
+)
+
+// sessionArgs is how many of [creation.args] are those of the session's row. The pair's follow.
+const sessionArgs = 7
+
+func (s statements) createApart(ctx context.Context, all []*groupcommit.Call[*creation]) error {
+	batch := &pgx.Batch{}
+	for _, c := range all {
+		args := c.Of.args()
+		batch.Queue(createSessionQuery, args[:sessionArgs]...)
+		batch.Queue(createPairQuery, append(args[:1:1], args[sessionArgs:]...)...).QueryRow(func(row pgx.Row) error {
+			var g granted
+			if err := row.Scan(g.dest()...); err != nil {
+				return err
+			}
+			c.Of.is(g)
+			return nil
+		})
+	}
+	batch.Queue(workedQuery).QueryRow(func(row pgx.Row) error {
+		var worked int64
+		err := row.Scan(&worked)
+		for _, c := range all {
+			noteWorked(c, worked)
+		}
+		return err
+	})
+	return s.pool.SendBatch(ctx, batch).Close()
+}
