@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"math"
@@ -65,5 +66,31 @@ func TestRevokedFarAhead(t *testing.T) {
 				t.Errorf("until %d: the verdict about %+v is %d", until, token, got)
 			}
 		}
+	}
+}
+
+// A verifier without a logger logs to the default one, and one that runs no longer does not
+// miss the database's time.
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	cfg, err := Config{Strict: func(context.Context, string, tokens.Claims) error { return nil }}.withDefaults()
+	if err != nil || cfg.Logger != slog.Default() || cfg.Now == nil || cfg.OnError == nil || cfg.Bound != time.Second || cfg.StrictTimeout != time.Second {
+		t.Fatalf("%+v, %v", cfg, err)
+	}
+	source := make(told)
+	v := newVerifier(claimsOf{}, source, cfg, &databaseClock{now: cfg.Now, logger: cfg.Logger})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- v.Run(ctx) }()
+	source <- func(*Set) {} // it runs
+	if err := v.ClockErr(); !errors.Is(err, errNoClock) {
+		t.Errorf("while it runs: %v", err)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := v.ClockErr(); err != nil {
+		t.Errorf("when it no longer runs: %v", err)
 	}
 }
