@@ -23,7 +23,7 @@ SOAKCLOCK ?= 90s
 # The packages to mutate, and the tests that must detect it: PACKAGE=TESTS. These are the tests that need no database. Code that they do not reach is
 # not mutated.
 MUTANTS ?= './dpop=.' './tokens=.' './protectedresource=.' \
-  './verifier=^(Test(Verify|Start|Bound|BoundToken|UnavailableIsNothingElse|StrictTimeout|DefaultStrictTimeout|Clock.*|Set.*|Reset|Config.*|Run.*|Feed.*|Table.*|SmallShards|MoreThanIsKept|KeysThat.*|Len|Slack.*|RevocationsAtTheirEnd|Handler|DatabaseClockIsKnown|RevokedIsRemembered.*|TokenFromTheFuture|Claims|ChallengesNameTheMetadata|Require.*|Superseded(AtTheirEnd)?|RemoteConfig|SinceSent|Moment|NoncesComeWithProofs)|FuzzFeed.*)$$' \
+  './verifier=^(Test(Verify|Start|Bound|BoundToken|UnavailableIsNothingElse|StrictTimeout|DefaultStrictTimeout|Clock.*|Set.*|Reset|Config.*|Run.*|Feed.*|Table.*|SmallShards|MoreThanIsKept|KeysThat.*|Len|Slack.*|RevocationsAtTheirEnd|Handler|DatabaseClockIsKnown|RevokedIsRemembered.*|TokenFromTheFuture|Claims|ChallengesNameTheMetadata|Require.*|Superseded(AtTheirEnd)?|Remote(Config|Keys|FollowsNoRedirect)|(Introspection|Keys)Answers|TokensThatFetchNoKeys|CursorIsReadAsWritten|FailuresAreLogged|RevokedFarAhead|(A)?Shard.*|SinceSent|Moment|NoncesComeWithProofs)|FuzzFeed.*)$$' \
   './internal/refresh=^Test(Decide.*|Bound.*|AbsoluteEnd.*)$$' './internal/canonical=.' './internal/groupcommit=.' \
   './httpapi=^(Test(Body|FormFields|NewSession|Parameters|IdempotencyKeyHeader|Accepts|IfMatch|IfNoneMatch|Client(Credentials|sByName)|BasicNamesAreText|EachTokenOfCompas.*|ProblemsByRoute|ErrorDescriptionsAreSafe|Who(HungUp|Waits.*)|RateLimitIs.*|NetworkOf)|Fuzz.*)$$'
 

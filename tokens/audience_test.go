@@ -128,7 +128,14 @@ func TestAudienceInAnotherForm(t *testing.T) {
 	good := k.sign(t, claims(tokens.AccessToken))
 	wanted := part(t, good, 1)["aud"]
 	for _, aud := range []any{
-		nil, "", 1, true, map[string]any{"aud": wanted}, []any{}, []any{wanted}, []any{wanted, wanted}, []any{wanted, ""}, []any{wanted, 1}, []any{wanted, nil},
+		nil, "", 1, true,
+		map[string]any{"aud": wanted},
+		[]any{},
+		[]any{wanted},
+		[]any{wanted, wanted},
+		[]any{wanted, ""},
+		[]any{wanted, 1},
+		[]any{wanted, nil},
 		`["` + fmt.Sprint(wanted) + `","x"]`,
 	} {
 		body := part(t, good, 1)

@@ -133,17 +133,22 @@ func (f *follower) ask(ctx context.Context) error {
 func (f *follower) begin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, loadPatience)
 	defer cancel()
-	now, err := f.query(ctx, stateOfDatabase, nil, nil, nil)
+	now, err := f.queryState(ctx)
 	if err != nil || now.epoch != "" {
 		return err
 	}
 	if err := makeEpoch(ctx, f.conn); err != nil {
 		return err
 	}
-	if now, err = f.query(ctx, stateOfDatabase, nil, nil, nil); err == nil && now.epoch == "" {
+	if now, err = f.queryState(ctx); err == nil && now.epoch == "" {
 		err = errElsewhere
 	}
 	return err
+}
+
+// queryState is query for the database's state alone: what else it returns is read again.
+func (f *follower) queryState(ctx context.Context) (state, error) {
+	return f.query(ctx, stateOfDatabase, nil, func(verifier.Revocation, SignOut) {}, func(verifier.Revocation, Ended) {})
 }
 
 // execer is a connection, or a pool.
