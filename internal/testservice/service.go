@@ -2,6 +2,8 @@ package testservice
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
@@ -149,13 +151,22 @@ func Await(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// FreeAddress returns an address of a listener that was free a moment ago.
+// FreeAddress returns an address that nothing listens on: of a port below the range that systems use for outgoing
+// connections, one of which could otherwise take it before its listener does, and below those of the tests' PostgreSQL.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, last = 10000, 20000
+	for range last - first {
+		address := fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(last-first)) //nolint:gosec // a port is no secret
+		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
+		if err != nil {
+			continue
+		}
+		if err := listener.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return address
 	}
-	defer func() { _ = listener.Close() }() // nothing was written
-	return listener.Addr().String()
+	t.Fatalf("no port is free between %d and %d", first, last)
+	return ""
 }
