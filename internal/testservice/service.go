@@ -157,7 +157,7 @@ func FreeAddress(t *testing.T) string {
 	t.Helper()
 	const first, last = 10000, 20000
 	for range last - first {
-		address := fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(last-first)) //nolint:gosec // a port is no secret
+		address := fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(last-first))
 		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
 		if err != nil {
 			continue
