@@ -8,10 +8,13 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOL := go tool -modfile=tools/go.mod
 
 COUNT    ?= 5
-# Tested at once: most of them wait for something, so more than there are cores.
+# Packages tested at once, and tests of each: most of them wait for something, so more than there are cores.
 PACKAGES ?= 4
-# The packages that make test covers. The soak is left to make soak: it needs the machine for itself.
-TESTED   ?= $$(go list ./... | grep -v /test/soak)
+PARALLEL ?= 8
+# The packages that make test covers. The soak is left to make soak: it needs the machine for itself. What takes long comes first, so
+# that something else runs alongside it.
+TESTED   ?= ./cmd/api ./sessionstore ./internal/shards ./internal/jobs ./internal/events ./migrations ./internal/testdb ./internal/pgserver \
+  $$(go list ./... | grep -v /test/soak)
 FUZZTIME ?= 10s
 SOAKFOR  ?= 10m
 # How long it fails with sessions on several databases, after that.
@@ -60,7 +63,7 @@ build: ## Build bin/api
 test: ## Run the tests, on a real PostgreSQL
 	@# make lint has vet, which go test would run in each package again. What needs npm is left to make clients.
 	@# Tests leave much memory that need not be collected before they end.
-	TEST_WITHOUT_NPM=1 GOGC=$${GOGC:-400} go test -vet=off -p $(PACKAGES) $(TESTED)
+	TEST_WITHOUT_NPM=1 GOGC=$${GOGC:-400} go test -vet=off -p $(PACKAGES) -parallel $(PARALLEL) $(TESTED)
 
 .PHONY: race
 race: ## Run the tests with the race detector (needs a C compiler)

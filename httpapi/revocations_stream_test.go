@@ -143,12 +143,12 @@ func TestRevocationStream(t *testing.T) {
 // It continues for longer than any other request may.
 func TestRevocationStreamHasItsOwnLimits(t *testing.T) {
 	t.Parallel()
-	const timeout = 200 * time.Millisecond
+	const timeout = time.Second
 	r := runFeed(t, func(cfg *httpapi.Config, _ *sessionstore.Config) {
 		cfg.ReadTimeout, cfg.RequestTimeout = timeout, timeout
 	})
 	s := openStream(t, r.internalURL)
-	for complete := 0.0; complete < 5*float64(timeout.Milliseconds()); {
+	for complete := 0.0; complete < 2*float64(timeout.Milliseconds()); {
 		event := s.next(t)
 		if event == nil {
 			t.Fatalf("it ended after %v", time.Since(s.sent))

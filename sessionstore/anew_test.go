@@ -18,18 +18,22 @@ func TestRevokeAnew(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
 	const n, replicas = 30, 4
-	at := k.databaseNow(t).Add(time.Second)                                  // no token is made after it
-	lost := []revocations.Ended{{ID: uuid.New(), At: at, Reason: "backend"}} // it was created in the lag, too
 	pairs := map[uuid.UUID]sessionstore.TokenPair{}
 	for range n {
 		session, pair := k.create(t, sessionstore.CreateParams{})
-		lost = append(lost, revocations.Ended{ID: session.ID, At: at, Reason: "operator", By: "ann@example"})
 		pairs[session.ID] = pair
 	}
 	unrecorded, _ := k.create(t, sessionstore.CreateParams{})
 	ended, _ := k.create(t, sessionstore.CreateParams{})
 	other, _ := k.create(t, sessionstore.CreateParams{})
-	lost = append(lost, revocations.Ended{ID: unrecorded.ID, At: at}, revocations.Ended{ID: ended.ID, At: at, Reason: "operator"})
+	at := k.databaseNow(t).Add(time.Second) // no token is made after it
+	lost := []revocations.Ended{
+		{ID: uuid.New(), At: at, Reason: "backend"}, // it was created in the lag, too
+		{ID: unrecorded.ID, At: at}, {ID: ended.ID, At: at, Reason: "operator"},
+	}
+	for id := range pairs {
+		lost = append(lost, revocations.Ended{ID: id, At: at, Reason: "operator", By: "ann@example"})
+	}
 	if err := k.Invalidate(t.Context(), ended.ID); err != nil {
 		t.Fatal(err)
 	}

@@ -150,7 +150,7 @@ func TestAudienceInARollout(t *testing.T) {
 // moment set by its issuer, whichever replica answers.
 func TestGraceInARollout(t *testing.T) {
 	t.Parallel()
-	k := setup(t)
+	k := setupFrozen(t)
 	cfg := config()
 	cfg.Grace = grace / 3
 	shorter := kit{Store: newStore(t, k.pool, k.ring, cfg), pool: k.pool}
@@ -166,11 +166,11 @@ func TestGraceInARollout(t *testing.T) {
 		if _, _, err := other.Get(t.Context(), string(first.AccessToken)); err != nil {
 			t.Errorf("a replaced access token: %v", err)
 		}
-		k.age(t, session.ID, time.Second)
+		k.age(t, session.ID, 2*time.Second)
 		if _, _, err := other.Get(t.Context(), string(first.AccessToken)); !errors.Is(err, sessionstore.ErrSuperseded) {
 			t.Errorf("a replaced access token, after its grace: %v", err)
 		}
-		k.age(t, session.ID, 2*grace-2*time.Second)
+		k.age(t, session.ID, 2*grace-3*time.Second)
 		for _, replica := range []kit{k, shorter} {
 			replica.refresh(t, pair.RefreshToken, sessionstore.StillFresh)
 		}

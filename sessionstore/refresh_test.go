@@ -45,7 +45,7 @@ func TestRefreshRotates(t *testing.T) {
 // A request may be sent again within the grace: the same JWTs are the answer.
 func TestRefreshAgainGivesTheSamePair(t *testing.T) {
 	t.Parallel()
-	k := setup(t)
+	k := setupFrozen(t)
 	session, first := k.create(t, sessionstore.CreateParams{})
 	want := k.refresh(t, first.RefreshToken, sessionstore.Rotated)
 	same := func(name string, got sessionstore.TokenPair) {

@@ -57,6 +57,15 @@ func setupWith(t *testing.T, cfg sessionstore.Config) kit {
 	return kit{Store: newStore(t, pool, ring, cfg), pool: pool, queries: &counter.n, confirmations: &counter.confirmations, unconfirmed: &counter.unconfirmed, ring: ring}
 }
 
+// setupFrozen is setup on a database whose clock stands still: how old something is depends on [kit.age] alone, and not on
+// the machine.
+func setupFrozen(t *testing.T) kit {
+	t.Helper()
+	pools, _ := testdb.Frozen(t, 1)
+	ring := newRing(t)
+	return kit{Store: newStore(t, pools[0], ring, config()), pool: pools[0], ring: ring}
+}
+
 func newRing(tb testing.TB) *tokens.KeyRing {
 	tb.Helper()
 	jwk, _, err := tokens.GenerateKey("EdDSA")

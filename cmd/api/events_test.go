@@ -26,7 +26,7 @@ import (
 func TestEventsAreSent(t *testing.T) {
 	t.Parallel()
 	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-	told := make(chan string, 10)
+	told := make(chan string, 100) // more than are told within a minute
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		verifier, verifierErr := webhooks.NewWebhook(secret)

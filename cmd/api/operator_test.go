@@ -425,21 +425,29 @@ func expire(t *testing.T, database string, n int) {
 		SELECT "id", now() - interval '60 days', now() - interval '30 days', (now() AT TIME ZONE 'UTC')::date - 30, now() - interval '60 days' FROM "made"`, n))
 }
 
-// A run that is killed loses nothing, and the next one continues.
+// A run that is killed in the middle of a batch loses nothing, and the next one continues.
 func TestCleanupIsKilled(t *testing.T) {
 	t.Parallel()
 	database := testdb.URL(t)
 	const all = 3000
 	expire(t, database, all)
+	// It comes no further than half way, however fast it is.
+	execute(t, database, `
+		CREATE SEQUENCE "removed";
+		CREATE FUNCTION "pause"() RETURNS trigger LANGUAGE plpgsql AS $$
+			BEGIN IF nextval('"removed"') > 1500 THEN PERFORM pg_advisory_xact_lock_shared(1); END IF; RETURN OLD; END $$;
+		CREATE TRIGGER "pause" BEFORE DELETE ON "sessionStore" FOR EACH ROW EXECUTE FUNCTION "pause"()`)
+	release := hold(t, database, `SELECT pg_advisory_xact_lock(1)`)
 	s := launch(t, t.TempDir(), env{"LATCHKEY_DATABASE_URL": database}, "cleanup")
-	for queryInt(t, database, `SELECT count(*) FROM "sessionStore"`) == all {
-		time.Sleep(time.Millisecond)
-	}
+	awaitBlocked(t, database, "latchkey-tasks", "")
 	s.Signal(syscall.SIGKILL)
 	s.Wait()
+	release()
+	const connections = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'latchkey-tasks'`
+	testservice.Await(t, "the end of its connections", func() bool { return queryInt(t, database, connections) == 0 })
 	left := queryInt(t, database, `SELECT count(*) FROM "sessionStore"`)
-	if left == 0 {
-		t.Fatal("it was over before it was killed")
+	if left == 0 || left == all {
+		t.Fatalf("%d of %d sessions are left: it was not killed in the middle", left, all)
 	}
 	if halves := queryInt(t, database, `SELECT count(*) FROM "sessionStore" s FULL JOIN "sessionStoreToken" t ON t."session" = s."id"
 		WHERE s."id" IS NULL OR t."id" IS NULL`); halves != 0 {

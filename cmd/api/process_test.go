@@ -75,7 +75,9 @@ func mustAPI(t *testing.T, dir string, settings env, args ...string) string {
 // configure returns the settings of a service on a database, as an operator makes them.
 func configure(t *testing.T, database string) env {
 	t.Helper()
-	return testservice.OnDatabase(t, database)
+	dir := t.TempDir()
+	mustLine(t, nil, "keys", "init", "--dir", dir)
+	return testservice.WithKeys(dir, database)
 }
 
 // place is a folder that PostgreSQL's user can reach too. Its name has a space.

@@ -66,13 +66,13 @@ func TestSettingsInARollout(t *testing.T) {
 				r.checkSame(replica, before, pair)
 			}
 			// The windows are those of the replica that has issued the pair.
-			r.age(pair, 3*grace-2*time.Second)
+			r.age(pair, 3*grace-5*time.Second)
 			aged := r.exchange(r.replicas[0], pair)
 			if aged.RefreshToken != pair.RefreshToken {
 				t.Errorf("%s: a pair that is fresh was replaced", name)
 			}
 			r.checkSame(r.replicas[1], pair, aged)
-			r.age(pair, 4*time.Second)
+			r.age(pair, 3*grace+time.Second)
 		}
 		r.check(pair, made)
 	}
@@ -108,12 +108,13 @@ func (r rollout) checkSame(at *service, presented, want testservice.Pair) {
 	}
 }
 
-// age has the pair issued longer ago. Of what a token says, an access token's iat changes.
-func (r rollout) age(pair testservice.Pair, by time.Duration) {
+// age has the pair issued that long ago, however long it has been. Of what a token says, an access token's iat changes.
+func (r rollout) age(pair testservice.Pair, ago time.Duration) {
 	r.t.Helper()
-	const query = `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - $2::interval, "settledAt" = "settledAt" - $2::interval,
-		"confirmedAt" = "confirmedAt" - $2::interval WHERE "session" = $1`
-	if _, err := r.pool.Exec(r.t.Context(), query, pair.Session.ID, by); err != nil {
+	const query = `UPDATE "sessionStoreToken" SET ("issuedAt", "settledAt", "confirmedAt") = (
+			SELECT "issuedAt" - "by", "settledAt" - "by", "confirmedAt" - "by" FROM (SELECT $2::interval - (now() - "issuedAt") AS "by") b)
+		WHERE "session" = $1`
+	if _, err := r.pool.Exec(r.t.Context(), query, pair.Session.ID, ago); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -289,11 +289,17 @@ func (s *service) awaitDraining() {
 // lockSessions makes every statement that writes a session wait.
 func lockSessions(t *testing.T, database string) (unlock func()) {
 	t.Helper()
+	return hold(t, database, `LOCK TABLE "sessionStore"`)
+}
+
+// hold takes a lock, and keeps it until the function that it returns is called.
+func hold(t *testing.T, database, lock string) (release func()) {
+	t.Helper()
 	conn, err := pgx.Connect(t.Context(), database)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := conn.Exec(t.Context(), `BEGIN; LOCK TABLE "sessionStore"`); err != nil {
+	if _, err := conn.Exec(t.Context(), `BEGIN; `+lock); err != nil {
 		t.Fatal(err)
 	}
 	return func() {

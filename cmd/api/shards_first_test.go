@@ -176,7 +176,7 @@ func TestShardsWithoutAFirstThatAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = listener.Close() })
-	api = start(t, t.TempDir(), s.settings.With(env{"LATCHKEY_DATABASE_URL": "postgres://nobody:nothing@" + listener.Addr().String() + "/none?sslmode=disable"}))
+	api = start(t, t.TempDir(), s.settings.With(env{"LATCHKEY_DATABASE_URL": "postgres://nobody:nothing@" + listener.Addr().String() + "/none?sslmode=disable&connect_timeout=1"}))
 	for i := range all {
 		want := http.StatusOK
 		if i == 0 {

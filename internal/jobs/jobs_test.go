@@ -246,10 +246,10 @@ func (s *scene) run(interval time.Duration) *replica {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	runner, err := jobs.New(jobs.Config{
+	runner, err := jobs.New(jobs.Hurried(jobs.Config{
 		Pool: pool, Sessions: s.sessions, CleanupInterval: interval,
 		Logger: slog.New(slog.NewTextHandler(s.log, nil)),
-	})
+	}))
 	if err != nil {
 		s.t.Fatal(err)
 	}

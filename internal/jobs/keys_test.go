@@ -37,7 +37,7 @@ func TestKeysAreMaintainedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(pool.Close)
-		runner, err := jobs.New(jobs.Config{Pool: pool, Sessions: s.sessions, Keys: k, Logger: slog.New(slog.NewTextHandler(s.log, nil))})
+		runner, err := jobs.New(jobs.Hurried(jobs.Config{Pool: pool, Sessions: s.sessions, Keys: k, Logger: slog.New(slog.NewTextHandler(s.log, nil))}))
 		if err != nil {
 			t.Fatal(err)
 		}

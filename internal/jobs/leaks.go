@@ -118,8 +118,8 @@ type leakWebhookWorker struct {
 	client *webhook.Client
 }
 
-func newLeakWebhookWorker(cfg Webhook) (*leakWebhookWorker, error) {
-	w := &leakWebhookWorker{url: cfg.URL, client: webhook.New(webhookTimeout, leakWebhookWorkers)}
+func newLeakWebhookWorker(cfg Webhook, timeout time.Duration) (*leakWebhookWorker, error) {
+	w := &leakWebhookWorker{url: cfg.URL, client: webhook.New(timeout, leakWebhookWorkers)}
 	if cfg.URL == "" {
 		return w, nil
 	}

@@ -27,7 +27,7 @@ WHERE "state" IN ('available', 'retryable', 'scheduled', 'running') AND "queue" 
 // followOverdue makes sure that reports are processed in time, whatever the replicas' clocks show,
 // until ctx ends.
 func (r *Runner) followOverdue(ctx context.Context) {
-	ticker := time.NewTicker(overdueInterval)
+	ticker := time.NewTicker(r.overdue)
 	defer ticker.Stop()
 	for {
 		select {

@@ -55,10 +55,10 @@ func TestRunsAreCounted(t *testing.T) {
 	t.Parallel()
 	s := setupOn(t, testdb.Pool(t))
 	observer := &counts{}
-	runner, err := jobs.New(jobs.Config{
+	runner, err := jobs.New(jobs.Hurried(jobs.Config{
 		Pool: s.pool, Sessions: s.sessions, CleanupInterval: longPeriod, Observer: observer,
 		Logger: slog.New(slog.NewTextHandler(s.log, nil)),
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
 
 // patience is for what has to come about, however busy the machine is.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // kit is a router on shards, and what it consists of.
 type kit struct {

@@ -29,6 +29,24 @@ func TestRequestsAreNotCompiled(t *testing.T) {
 	}
 }
 
+// A database that takes a connection and says nothing is given up soon, or when its URL says.
+func TestConnectingIsGivenUp(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]time.Duration{"": connectTimeout, "?connect_timeout=1": time.Second} {
+		source := Source{URL: "postgres://127.0.0.1:1/none" + query}
+		pools, err := Open(t.Context(), source, source, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, pool := range map[string]*pgxpool.Pool{"requests": pools.Requests, "tasks": pools.Tasks, "direct": pools.Direct} {
+			if got := pool.Config().ConnConfig.ConnectTimeout; got != want {
+				t.Errorf("%s, with %q: after %v, want %v", name, query, got, want)
+			}
+		}
+		pools.Close()
+	}
+}
+
 // Each pool leaves a server that was set to take no writes and keeps running, for the one to which the address leads.
 func TestPoolsLeaveAReadOnlyServer(t *testing.T) {
 	t.Parallel()

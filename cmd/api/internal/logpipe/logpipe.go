@@ -32,34 +32,36 @@ func New(to io.Writer, lost func(lines int)) *Writer {
 	return w
 }
 
-// Write takes a line of the log. It never fails, because no error could be reported.
+// Write takes a line of the log, even after [Writer.Close], until all of it is written. It never fails, because no error
+// could be reported.
 func (w *Writer) Write(line []byte) (int, error) {
 	w.mu.Lock()
-	if len(w.waiting)+len(line) > room || w.closed {
+	if len(w.waiting)+len(line) > room {
 		w.dropped++
 	} else {
 		w.waiting = append(w.waiting, line...)
 	}
 	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default: // it is already awake
-	}
+	w.awake()
 	return len(line), nil
 }
 
-// Close waits until everything is written, but no longer than the time-out.
+// Close waits until everything is written and what was lost is reported, but no longer than the time-out.
 func (w *Writer) Close(timeout time.Duration) {
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
+	w.awake()
 	select {
 	case <-w.done:
 	case <-time.After(timeout):
+	}
+}
+
+func (w *Writer) awake() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // it is already awake
 	}
 }
 
@@ -71,19 +73,19 @@ func (w *Writer) run() {
 			w.mu.Lock()
 			lines, dropped, closed := w.waiting, w.dropped, w.closed
 			w.waiting, w.dropped = spare[:0], 0
+			spare = lines // once it is written
 			w.mu.Unlock()
+			if len(lines) == 0 && dropped == 0 {
+				if closed {
+					return
+				}
+				break
+			}
 			if len(lines) > 0 {
 				_, _ = w.to.Write(lines) // a failure to write the log cannot be logged
 			}
-			spare = lines
-			if dropped > 0 && !closed {
+			if dropped > 0 {
 				w.lost(dropped)
-			}
-			if closed {
-				return
-			}
-			if len(lines) == 0 && dropped == 0 {
-				break
 			}
 		}
 	}

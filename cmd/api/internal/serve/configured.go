@@ -3,9 +3,15 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
 	"github.com/latchkey-sessions/latchkey/migrations"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
 // onConfigured serves on the database of LATCHKEY_DATABASE_URL. It does not migrate the schema: with many replicas, an
@@ -48,6 +54,28 @@ func (s *service) onConfigured(ctx context.Context) error {
 			"public", s.public.Addr().String(), "internal", s.internal.Addr().String())
 		return nil
 	})
+}
+
+// canStartWithout reports whether the service can start while the first shard does not answer: copies of the list of shards
+// have all that the settings name and no other, and copies of the signing keys have those, if they are in PostgreSQL. It
+// fills in [service.away].
+func (s *service) canStartWithout(ctx context.Context, db database.Pools, id identity) bool {
+	if !s.Sharded() {
+		return false
+	}
+	entries := database.CopiedShards(ctx, s.Database)
+	further, err := s.openShards(ctx, entries)
+	if err != nil {
+		return false
+	}
+	defer further.close()
+	quiet := *s
+	quiet.log = slog.New(slog.DiscardHandler) // the keys are opened once more
+	if _, err := quiet.openKeys(ctx, db, further.copies(), &id, &sessionstore.Config{}); err != nil {
+		return false
+	}
+	s.away = entries
+	return true
 }
 
 // checkRights finds out what requests would fail at.

@@ -2,12 +2,16 @@ package serve
 
 import (
 	"context"
+	"math"
+	"os"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
 	"github.com/latchkey-sessions/latchkey/internal/console"
+	"github.com/latchkey-sessions/latchkey/internal/replicas"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
+	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
 // console returns the operators' page, and the store of their sessions in addition to that of the service. Metrics cover only
@@ -41,4 +45,21 @@ func (k storedKeys) rotation(interval time.Duration) time.Duration {
 		return 0
 	}
 	return interval
+}
+
+// replica records this replica for every replica's
+// operators' page.
+func (s *service) replica(db database.Pools, accept *verifier.Verifier) *replicas.Runner {
+	name, err := os.Hostname()
+	if err != nil {
+		name = "unknown"
+	}
+	clock := clockOf(accept)
+	return replicas.New(replicas.Config{Pool: db.Tasks, Name: name, Version: s.version, Logger: s.log, Facts: func() (facts replicas.Facts) {
+		facts.Offset, facts.Uncertainty, facts.IsClockKnown = clock()
+		if facts.RevocationsAge = accept.Age(); facts.RevocationsAge == math.MaxInt64 {
+			facts.RevocationsAge = -1
+		}
+		return facts
+	}})
 }
