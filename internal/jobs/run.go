@@ -33,7 +33,7 @@ func New(cfg Config) (*Runner, error) {
 		return nil, fmt.Errorf("jobs: CleanupInterval is %v, it must be 0, or 1s or more", cfg.CleanupInterval)
 	}
 	cfg.Observer = cmp.Or[Observer](cfg.Observer, nobody{})
-	webhook, err := newLeakWebhookWorker(cfg.LeakWebhook)
+	webhook, err := newLeakWebhookWorker(cfg.LeakWebhook, cmp.Or(cfg.times.webhook, webhookTimeout))
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func New(cfg Config) (*Runner, error) {
 		periodic, queues[keysQueue] = append(periodic, periodicKeys()), river.QueueConfig{MaxWorkers: 1}
 	}
 	stopping, away := new(atomic.Bool), newOutage(cfg.Logger, cfg.Pool)
-	poll := pollInterval
+	poll := cmp.Or(cfg.times.poll, pollInterval)
 	if cfg.PollOnly {
 		poll = pollOnlyInterval
 	}
@@ -70,7 +70,7 @@ func New(cfg Config) (*Runner, error) {
 
 			FetchPollInterval:    poll,
 			PollOnly:             cfg.PollOnly,
-			JobTimeout:           jobTimeout,
+			JobTimeout:           cmp.Or(cfg.times.job, jobTimeout),
 			RescueStuckJobsAfter: rescueAfter,
 			// A finished run of cleanup keeps a second one out of its period, so it stays that long.
 			CompletedJobRetentionPeriod: max(keepFinished, 2*cfg.CleanupInterval),
@@ -90,7 +90,7 @@ func New(cfg Config) (*Runner, error) {
 	if _, err := clientFor(migrations.RiverSchema); err != nil { // what is wrong with the configuration is said at once
 		return nil, err
 	}
-	return &Runner{clientFor: clientFor, pool: db, log: cfg.Logger, quiet: log, stopping: stopping, outage: away, webhook: cfg.LeakWebhook.URL != "", kept: cfg.KeptLeaks}, nil
+	return &Runner{clientFor: clientFor, pool: db, log: cfg.Logger, quiet: log, stopping: stopping, outage: away, webhook: cfg.LeakWebhook.URL != "", kept: cfg.KeptLeaks, overdue: cmp.Or(cfg.times.overdue, overdueInterval)}, nil
 }
 
 // Run processes jobs until ctx ends. Then it interrupts running ones, which makes them available to the other

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -25,6 +26,7 @@ type Runner struct {
 	outage   *outage
 	webhook  bool
 	kept     KeptLeaks // nil for none
+	overdue  time.Duration
 }
 
 // queue is the job queue of the installation that the database is.

@@ -2,6 +2,8 @@ package testservice
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"syscall"
@@ -74,4 +76,50 @@ func (s *Service) Wait() int {
 		s.t.Fatal("the service does not end")
 	}
 	return s.cmd.ProcessState.ExitCode()
+}
+
+// Await is [Await] for something that can only happen while the service runs.
+func (s *Service) Await(what string, done func() bool) {
+	s.t.Helper()
+	Await(s.t, what, func() bool {
+		if done() {
+			return true
+		}
+		select {
+		case <-s.Ended:
+			s.t.Fatalf("the service ended before its %s", what)
+		default:
+		}
+		return false
+	})
+}
+
+// Await waits until done reports true.
+func Await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for began := time.Now(); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(began) > Patience {
+			t.Fatalf("%s: not after %v", what, Patience)
+		}
+	}
+}
+
+// FreeAddress returns an address that nothing listens on: of a port below the range that systems use for outgoing
+// connections, one of which could otherwise take it before its listener does, and below those of the tests' PostgreSQL.
+func FreeAddress(t *testing.T) string {
+	t.Helper()
+	const first, last = 10000, 20000
+	for range last - first {
+		address := fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(last-first))
+		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
+		if err != nil {
+			continue
+		}
+		if err := listener.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return address
+	}
+	t.Fatalf("no port is free between %d and %d", first, last)
+	return ""
 }

@@ -3,11 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"strings"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
 	"github.com/latchkey-sessions/latchkey/migrations"
