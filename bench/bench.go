@@ -65,7 +65,7 @@ func (b *bench) stages() []stage {
 	}
 	return append(all,
 		stage{"accept tokens at the edge", b.atTheEdge},
-		stage{"create and refresh beside revocations", b.besideRevocations},
+		stage{"create and refresh while revocations are followed", b.besideRevocations},
 		stage{"from revocation to refusal", b.timeRevocations},
 		stage{"a million revoked sessions", b.weighMillion},
 		stage{"refresh right after a checkpoint", b.afterCheckpoints},

@@ -55,7 +55,7 @@ func (b *bench) cleanUpOnce(ctx context.Context, r *rig, c *report.Cleanup) {
 	c.WAL = append(c.WAL, float64(used.wal)/n)
 	c.Blocks = append(c.Blocks, float64(after-before)/n)
 	c.Batches = append(c.Batches, float64(summary.Batches))
-	b.say("%d sessions removed beside %s: %.0f µs, %.0f bytes of WAL for each", c.Removed, report.Thousands(float64(r.Size)), microseconds(timed.busy)/n, float64(used.wal)/n)
+	b.say("%d sessions removed with %s others stored: %.0f µs, %.0f bytes of WAL for each", c.Removed, report.Thousands(float64(r.Size)), microseconds(timed.busy)/n, float64(used.wal)/n)
 }
 
 // blocks is how many blocks were read in the database, from memory or from the disk: it waits until all backends have

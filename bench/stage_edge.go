@@ -106,7 +106,7 @@ func (b *bench) timeRevocations(ctx context.Context) {
 		must.Get(load.Closed(busy, load.Window{Workers: refreshingBeside, Duration: time.Hour}, whole))
 	})()
 	b.results.Revocations.Busy = b.revocationTimes(ctx, r)
-	b.say("from revocation to refusal, p99: %.1f ms, beside refreshes %.1f ms", b.results.Revocations.Alone.P99, b.results.Revocations.Busy.P99)
+	b.say("from revocation to refusal, p99: %.1f ms, during refreshes %.1f ms", b.results.Revocations.Alone.P99, b.results.Revocations.Busy.P99)
 }
 
 func (b *bench) revocationTimes(ctx context.Context, r *rig) (row report.Row) {
