@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/cleanup"
 	"github.com/latchkey-sessions/latchkey/internal/revocations"
@@ -431,7 +432,25 @@ func TestSignOutAllBesideAnEarlierRelease(t *testing.T) {
 	if err := k.SignOutAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	k.manySessions(t, 2)
+	k.manySessions(t, 1)
+	// Compas may have a role that knows its own two tables only.
+	err := pgx.BeginFunc(t.Context(), k.pool, func(tx pgx.Tx) error {
+		role := `"r` + uuid.NewString() + `"`
+		for _, sql := range []string{
+			`CREATE ROLE ` + role, `GRANT INSERT ON "sessionStore", "sessionStoreToken" TO ` + role, `SET LOCAL ROLE ` + role,
+			`INSERT INTO "sessionStore" ("id", "checksum", "data") VALUES ('01978f3e-6c1a-7b5e-9d1f-2f0c6d7e8a91', '', '{}')`,
+			`INSERT INTO "sessionStoreToken" ("session", "createdAt", "expiresAt") VALUES ('01978f3e-6c1a-7b5e-9d1f-2f0c6d7e8a91', now(), now() + interval '1 day')`,
+			`RESET ROLE`, `DROP OWNED BY ` + role, `DROP ROLE ` + role,
+		} {
+			if _, err := tx.Exec(t.Context(), sql); err != nil {
+				return fmt.Errorf("%s: %w", sql, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	page, err := k.Find(t.Context(), sessionstore.FindParams{})
 	if err != nil || len(page.Sessions) != 2 {
 		t.Errorf("%d sessions are live, want 2: %v", len(page.Sessions), err)
