@@ -166,7 +166,7 @@ func TestSignOutAllChangesNoRow(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
 	k.manySessions(t, *signedOutRows)
-	edge := k.follow(t, time.Second)
+	edge := k.follow(t)
 	_, pair := k.create(t, sessionstore.CreateParams{})
 	if _, err := edge.Verify(t.Context(), string(pair.AccessToken)); err != nil {
 		t.Fatal(err)
@@ -316,7 +316,7 @@ func TestSignOutAllAtOnce(t *testing.T) {
 func TestSignOutAllBeforeTheClockIsSetBack(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
-	edge := k.follow(t, time.Second)
+	edge := k.follow(t)
 	_, old := k.create(t, sessionstore.CreateParams{})
 	if err := k.SignOutAll(t.Context()); err != nil {
 		t.Fatal(err)
@@ -506,7 +506,7 @@ func TestSignOutAllBesideCompas(t *testing.T) {
 	t.Parallel()
 	c := setupCompas(t)
 	waiting, taken := c.signIn(t, `{}`), c.signIn(t, `{}`)
-	ours := c.kit.refresh(t, taken.refresh, sessionstore.Rotated)
+	ours := c.refresh(t, taken.refresh, sessionstore.Rotated)
 	c.age(t, taken.session, time.Hour) // its predecessor would be a theft
 	if err := c.SignOutAll(t.Context(), byGrace); err != nil {
 		t.Fatal(err)
@@ -522,7 +522,7 @@ func TestSignOutAllBesideCompas(t *testing.T) {
 
 	late := c.signIn(t, `{}`)
 	c.accepted(t, late.access)
-	pair := c.kit.refresh(t, late.refresh, sessionstore.Rotated)
+	pair := c.refresh(t, late.refresh, sessionstore.Rotated)
 	if _, claims, err := c.Get(t.Context(), string(pair.AccessToken)); err != nil || claims.Era != 1 {
 		t.Errorf("a session from afterwards: era %d, %v", claims.Era, err)
 	}
@@ -532,5 +532,5 @@ func TestSignOutAllBesideCompas(t *testing.T) {
 	if n := c.count(t, `SELECT count(*) FROM "sessionStoreToken" t JOIN "sessionStore" s ON s."id" = t."session" WHERE s."revokedAt" IS NOT NULL AND t."revokedAt" IS NULL`); n != 0 {
 		t.Errorf("%d of their rows still refresh with Compas", n)
 	}
-	c.kit.refresh(t, pair.RefreshToken, sessionstore.StillFresh)
+	c.refresh(t, pair.RefreshToken, sessionstore.StillFresh)
 }
