@@ -161,14 +161,13 @@ func TestNobodyStaysWithAReadOnlyServer(t *testing.T) {
 	}
 	k := kit{pool: connect(), ring: newRing(t)}
 	k.Store = newStore(t, k.pool, k.ring, config())
-	const bound = time.Second
-	edge := k.follow(t, bound)
+	edge := k.follow(t)
 	reader := newStore(t, connect(), k.ring, config()) // without a verifier
 
 	session, pair := k.create(t, sessionstore.CreateParams{})
 	_, other := k.create(t, sessionstore.CreateParams{})
 	verify := func() error { _, err := edge.Verify(t.Context(), string(pair.AccessToken)); return err }
-	k.await(t, "the first revocations", func() bool { return edge.Age() < bound && verify() == nil })
+	k.await(t, "the first revocations", func() bool { return edge.Age() < edgeBound && verify() == nil })
 	read := func(token tokens.Secret) error { _, _, err := reader.Get(t.Context(), string(token)); return err }
 	if err := read(pair.AccessToken); err != nil {
 		t.Fatal(err)
@@ -185,7 +184,7 @@ func TestNobodyStaysWithAReadOnlyServer(t *testing.T) {
 	if err := newStore(t, servers.Standby.Pool(), k.ring, config()).Invalidate(t.Context(), session.ID); err != nil {
 		t.Fatal(err)
 	}
-	past := time.Now().Add(bound)
+	past := time.Now().Add(edgeBound)
 	k.await(t, "the revocation", func() bool {
 		began := time.Now()
 		err := verify()
@@ -206,10 +205,13 @@ func TestNobodyStaysWithAReadOnlyServer(t *testing.T) {
 	}
 }
 
+// edgeBound is the bound of verifiers.
+const edgeBound = time.Second
+
 // follow returns a verifier that follows the store's revocations until the test ends.
-func (k kit) follow(t *testing.T, bound time.Duration) *verifier.Verifier {
+func (k kit) follow(t *testing.T) *verifier.Verifier {
 	t.Helper()
-	edge, err := k.Verifier(verifier.Config{Bound: bound, Logger: slog.New(slog.DiscardHandler)})
+	edge, err := k.Verifier(verifier.Config{Bound: edgeBound, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +237,7 @@ func TestNoStandbyIsFollowed(t *testing.T) {
 	t.Cleanup(pool.Close)
 	k := kit{pool: pool, ring: newRing(t)}
 	k.Store = newStore(t, pool, k.ring, config())
-	edge := k.follow(t, time.Second)
+	edge := k.follow(t)
 
 	session, pair := k.create(t, sessionstore.CreateParams{})
 	verify := func() error { _, err := edge.Verify(t.Context(), string(pair.AccessToken)); return err }

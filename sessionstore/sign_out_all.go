@@ -53,25 +53,34 @@ func beginEra(ctx context.Context, tx pgx.Tx, o revocations.SignOut) (begun int6
 	return begun, err
 }
 
+// joinAgain lets sessions join an era that were being created while it began.
+func joinAgain(ctx context.Context, db executor, begun int64, o revocations.SignOut) error {
+	_, err := db.Exec(ctx, joinEraQuery, begun, o.At)
+	return err
+}
+
 // mostEras is how often an era is begun while others are begun at the same time.
 const mostEras = 10
 
-// signOutAll begins an era.
+// signOutAll begins an era, and returns it; zero if everybody was signed out since o.At.
 func (s *Store) signOutAll(ctx context.Context, o revocations.SignOut) (begun int64, err error) {
 	for range mostEras {
 		err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
 			begun, err = beginEra(ctx, tx, o)
 			return err
 		})
-		switch {
-		case errors.Is(err, errBegun) && o.At.IsZero(): // at the same time: those who signed in since are meant as well
-		case errors.Is(err, errBegun):
-			return 0, nil
-		case err != nil:
-			return 0, sessionerr.Unavailable("sign everyone out", err)
-		default:
-			return begun, nil
+		if err == nil && !o.At.IsZero() {
+			err = joinAgain(ctx, s.pool, begun, o)
 		}
+		switch {
+		case err == nil:
+			return begun, nil
+		case !errors.Is(err, errBegun):
+			return 0, sessionerr.Unavailable("sign everyone out", err)
+		case !o.At.IsZero():
+			return 0, nil
+		}
+		// Another one began at the same time. Those who have signed in since are meant as well.
 	}
 	return 0, sessionerr.Unavailable("sign everyone out", err)
 }
@@ -118,8 +127,8 @@ func signOutAnew(ctx context.Context, conn *pgx.Conn, o revocations.SignOut) (bo
 	if errors.Is(err, errBegun) {
 		return false, nil
 	}
-	if err == nil { // once more, for those that were being created
-		_, err = conn.Exec(ctx, joinEraQuery, begun, o.At)
+	if err == nil {
+		err = joinAgain(ctx, conn, begun, o)
 	}
 	if err != nil {
 		return false, sessionerr.Unavailable("sign everyone out again", err)

@@ -152,7 +152,8 @@ func TestASignOutOfEverybodySurvivesAFailover(t *testing.T) {
 	before, beforeToken := s.session(t)
 	servers.CatchUp()
 	servers.Freeze()
-	for began := s.now(t); s.now(t).Unix() == began.Unix(); time.Sleep(pollEvery) { // tokens of the same second are asked about
+	for began := s.now(t).Unix(); s.now(t).Unix() == began; {
+		time.Sleep(pollEvery) // the service is asked about tokens of the same second
 	}
 	cause := sessionstore.Cause{Reason: sessionstore.ReasonAllSignedOut, By: "ann@example"}
 	if err := s.SignOutAll(t.Context(), cause); err != nil {
