@@ -78,3 +78,26 @@ func TestHandler(t *testing.T) {
 		t.Errorf("the client has hung up: %d, %v", w.Code, w.Header())
 	}
 }
+
+// A handler's context has the claims, and everything else that the request's has.
+func TestContextOfARequest(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	b := setup(t)
+	b.load()
+	session, token := b.token(t, time.Hour)
+	if claims, ok := verifier.FromContext(t.Context()); ok || claims != (tokens.Claims{}) {
+		t.Errorf("a context without claims has %+v", claims)
+	}
+	called := false
+	handler := b.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		claims, ok := verifier.FromContext(r.Context())
+		called = ok && claims.SessionID == session && r.Context().Value(key{}) == "another" && r.Context().Value("nothing") == nil
+	}))
+	r := httptest.NewRequestWithContext(context.WithValue(t.Context(), key{}, "another"), http.MethodGet, "/", http.NoBody)
+	r.Header.Set("Authorization", "Bearer "+token)
+	handler.ServeHTTP(httptest.NewRecorder(), r)
+	if !called {
+		t.Error("a value is missing, or another one")
+	}
+}

@@ -1,10 +1,16 @@
 package verifier
 
 import (
+	"fmt"
 	"log/slog"
+	"maps"
 	"math"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // The events of the feed's server are applied or refused; whatever it is, no set is
@@ -49,6 +55,39 @@ func TestFeedEventsThatAreTaken(t *testing.T) {
 		if (err == nil) != want.taken || complete != want.complete || (cursor == "a") != want.taken || (set.Age() == 0) != want.complete {
 			t.Errorf("%s: %v, %v, at %q, %v old", text, complete, err, cursor, set.Age())
 		}
+	}
+}
+
+// All that an event says counts.
+func TestFeedEventIsApplied(t *testing.T) {
+	t.Parallel()
+	const session, pair = "01978f3e-6c1a-7b5e-9d1f-2f0c6d7e8a91", "01978f3e-6c1a-7b5e-9d1f-2f0c6d7e8a92"
+	const from, until, told = 1795219201, 1795219525, 1795219290
+	now := Moment{Mono: time.Hour, Wall: time.Unix(1795219300, 0)}
+	set, cursor := newSet(time.Second, &databaseClock{now: func() Moment { return now }, logger: slog.New(slog.DiscardHandler)}), ""
+	text := fmt.Sprintf(`{"cursor":"a","reset":true,"sessions":[{"id":%q,"until":%d}],"superseded":[{"pair":%q,"below":2,"until":%d}],"complete_ms":0,"from":%d,"now":%d,"shards":[1,2]}`,
+		session, until, pair, until, from, told*1000)
+	if _, shards, err := take([]byte(text), set, now, &cursor); err != nil || !slices.Equal(shards, []int{1, 2}) {
+		t.Fatal(shards, err)
+	}
+	k := set.known.Load()
+	if k.cursor != "a" || k.sessions.from.Load() != from {
+		t.Errorf("cursor %q, from %d", k.cursor, k.sessions.from.Load())
+	}
+	if got := k.sessions.contents(); !maps.Equal(got, map[uuid.UUID]uint32{uuid.MustParse(session): until}) {
+		t.Errorf("sessions: %v", got)
+	}
+	id := uuid.MustParse(pair)
+	if got := k.sessions.superseded.shards[id[15]].pairs; !maps.Equal(got, map[uuid.UUID]supersession{id: {2, until}}) {
+		t.Errorf("pairs: %v", got)
+	}
+	if got := set.clock.time(); got.Unix() != told {
+		t.Errorf("the time is %v", got)
+	}
+	// What is not a reset adds to the set.
+	other := strings.Replace(session, "91", "93", 1)
+	if _, _, err := take(fmt.Appendf(nil, `{"cursor":"b","sessions":[{"id":%q,"until":%d}],"complete_ms":0}`, other, until), set, now, &cursor); err != nil || set.Len() != 2 || cursor != "b" {
+		t.Errorf("%d sessions, %q, %v", set.Len(), cursor, err)
 	}
 }
 

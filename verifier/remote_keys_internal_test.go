@@ -1,0 +1,65 @@
+package verifier
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/internal/testkeys"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// The keys are fetched every five minutes or, while that fails, every second; the log says
+// when it begins to fail, and when it no longer does.
+func TestKeysAreFetchedFromTimeToTime(t *testing.T) {
+	t.Parallel()
+	ring := testkeys.Ring(t)
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		var fetched []time.Duration
+		began := time.Now()
+		client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			n := len(fetched)
+			if fetched = append(fetched, time.Since(began)); n == 1 || n == 2 {
+				return nil, errors.New("it is away")
+			}
+			return &http.Response{StatusCode: http.StatusOK, Request: r, Body: io.NopCloser(bytes.NewReader(ring.PublicJWKS()))}, nil
+		})}
+		k, err := newKeys("https://id.example.com/keys", tokens.Config{Issuer: "https://id.example.com", Audience: "api", Remember: -1}, client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := newSet(time.Second, &databaseClock{now: Now, logger: slog.New(slog.NewTextHandler(&log, nil))})
+		ctx, stop := context.WithTimeout(t.Context(), 11*time.Minute)
+		defer stop()
+		k.followKeys(ctx, set)
+		if ended := time.Since(began); ended != 11*time.Minute {
+			t.Errorf("it ended after %v", ended)
+		}
+		const five = 5 * time.Minute
+		want := []time.Duration{0, five, five + time.Second, five + 2*time.Second, 2*five + 2*time.Second}
+		if len(fetched) != len(want) {
+			t.Fatalf("the keys were fetched after %v, want %v", fetched, want)
+		}
+		for i := range want {
+			if fetched[i] != want[i] {
+				t.Errorf("fetch %d was after %v, want %v", i+1, fetched[i], want[i])
+			}
+		}
+		if text := log.String(); strings.Count(text, "level=") != 2 || strings.Count(text, `level=WARN msg="the service's keys cannot be fetched"`) != 1 ||
+			strings.Count(text, `level=INFO msg="the service's keys were fetched again"`) != 1 {
+			t.Errorf("the log has %s", text)
+		}
+	})
+}
