@@ -8,7 +8,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
 )
 
-// In a schema that Citus distributes, a statement that inserts in a CTE is taken apart: each part is planned anew, its
+// In a schema that Citus distributes, a statement that inserts in a CTE is taken apart: each part is planned again, its
 // rows go through files on all nodes, and so all of them take part in a two-phase commit. Plain
 // inserts are passed on to the node of the schema as they are, and that node commits alone. So
 // there sessions are made by a statement for each row, all in one transaction and one round trip. They
