@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/go-json-experiment/json"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -131,4 +132,20 @@ func keepMembers(mapping *yaml.Node, wanted func(name string, value *yaml.Node) 
 		}
 	}
 	mapping.Content = kept
+}
+
+// index is the document at a listener's root: the service's name, and where to read more.
+type index struct {
+	Service       string `json:"service"`
+	Listener      string `json:"listener"`
+	Description   string `json:"description"`
+	Documentation string `json:"documentation"`
+}
+
+func newIndex(listener string) (cacheable, error) {
+	body, err := json.Marshal(index{
+		Service: "Latchkey", Listener: listener, Description: descriptionPath,
+		Documentation: "https://github.com/latchkey-sessions/latchkey",
+	})
+	return newCacheable(jsonType, body), err
 }

@@ -1,11 +1,13 @@
 package httpapi
 
 import (
+	"net/http"
 	"net/url"
 
 	"github.com/go-json-experiment/json"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // metadata is RFC 8414 §2, for a server that only refreshes and revokes: what it
@@ -69,4 +71,17 @@ func newMetadata(issuer string) (cacheable, error) {
 		DPoPAlgorithms:        dpop.Algorithms(),
 	})
 	return newCacheable(jsonType, body), err
+}
+
+// SetKeys replaces the public keys that are published, and their ETag. It may be
+// called while the server runs. The store must be given the keys separately: see
+// its SetKeys.
+func (s *Server) SetKeys(keys *tokens.KeyRing) {
+	jwks := newCacheable(jsonType, keys.PublicJWKS())
+	s.jwks.Store(&jwks)
+	s.setNonceSecrets(keys)
+}
+
+func (s *Server) getKeys(w http.ResponseWriter, r *http.Request) error {
+	return s.jwks.Load().serve(w, r)
 }

@@ -174,3 +174,19 @@ func methodNotAllowed(w http.ResponseWriter, r *http.Request) error {
 	}
 	return &problem{code: codeMethodNotAllowed}
 }
+
+// Unavailable answers in place of a [Server] while there is none because its database
+// is not available yet: it is alive, and everything else is 503 with Retry-After.
+func Unavailable(logger *slog.Logger) http.Handler {
+	r := chi.NewMux()
+	r.Use(identify(remoteAddr), accessLog(logger), recoverPanics, secure, middleware.GetHead)
+	var none *Server
+	r.Get(livenessPath, lenient(none.livez))
+	unavailable := respond(func(http.ResponseWriter, *http.Request) error {
+		return &problem{code: codeUnavailable, reason: "starting"}
+	})
+	r.HandleFunc("/oauth2/*", unavailable) // which have their own error format
+	r.NotFound(unavailable)
+	r.MethodNotAllowed(unavailable)
+	return anywhere{r}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -156,4 +157,28 @@ func (m *Manager[T]) saving(ctx context.Context) (context.Context, context.Cance
 
 func (m *Manager[T]) handOver(pair sessionstore.TokenPair) func(http.Header) {
 	return func(header http.Header) { m.cfg.Transport.Write(header, pair) }
+}
+
+// varying is a [Transport] whose header caches do not know: they do not reuse a response to a request with an
+// Authorization header (RFC 9111 §3.5), but any other header means nothing to them.
+type varying interface {
+	// Vary is the name of the request header that has the tokens.
+	Vary() string
+}
+
+// vary marks the response as depending on the tokens that a request has, or on their absence.
+func (m *Manager[T]) vary(header http.Header) {
+	transport, is := m.cfg.Transport.(varying)
+	if !is {
+		return
+	}
+	name := transport.Vary()
+	for _, value := range header["Vary"] {
+		for listed := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.TrimSpace(listed), name) {
+				return
+			}
+		}
+	}
+	header.Add("Vary", name)
 }

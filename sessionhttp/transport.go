@@ -1,7 +1,10 @@
 package sessionhttp
 
 import (
+	"cmp"
+	"mime"
 	"net/http"
+	"strings"
 
 	"github.com/latchkey-sessions/latchkey/internal/authorization"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -86,3 +89,58 @@ func (Header) Ambient() bool { return false }
 
 // Vary makes caches keep one client's responses from others (RFC 9110 §12.5.5).
 func (h Header) Vary() string { return string(h) }
+
+var (
+	// ErrNoToken says that a request carries no bearer token.
+	ErrNoToken = authorization.ErrNoToken
+	// ErrMalformed says that a request has an Authorization header that is not
+	// one bearer token.
+	ErrMalformed = authorization.ErrMalformed
+)
+
+// BearerToken returns the token of the request's Authorization header (RFC
+// 6750 §2.1), [ErrNoToken] or [ErrMalformed]. Tokens in a form or a query
+// string are ignored: they end up in logs (RFC 9700 §4.3.2).
+func BearerToken(r *http.Request) (string, error) {
+	scheme, token, err := AccessToken(r)
+	if err == nil && scheme != authorization.Bearer {
+		return "", ErrMalformed
+	}
+	return token, err
+}
+
+// AccessToken is [BearerToken] for a token that may also be bound to a key: its
+// scheme is Bearer, or [dpop.Scheme] (RFC 9449 §7.1), which requires a proof.
+func AccessToken(r *http.Request) (scheme, token string, err error) {
+	scheme, token, err = authorization.Token(r)
+	if strings.ContainsAny(token, " \t,") {
+		return "", "", ErrMalformed
+	}
+	return scheme, token, err
+}
+
+// Body is [Bearer] for an access token that is a field of a form, access_token if it is empty
+// (RFC 6750 §2.2), for clients that cannot set a header. The form is parsed, so handlers have
+// it in [http.Request.PostForm], and no body is left to read. Up to 10 MB of the body are
+// read, or less behind [http.MaxBytesReader].
+type Body string
+
+// Read returns the token of a form. A request without one has no token.
+func (b Body) Read(r *http.Request) (Presented, error) {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
+		return Presented{}, ErrNoToken
+	}
+	if err := r.ParseForm(); err != nil {
+		return Presented{}, ErrMalformed
+	}
+	return bearerOf(r.PostForm[cmp.Or(string(b), "access_token")])
+}
+
+// Write does nothing.
+func (Body) Write(http.Header, sessionstore.TokenPair) {}
+
+// Clear does nothing.
+func (Body) Clear(http.Header) {}
+
+// Ambient is false: clients decide when to send their token.
+func (Body) Ambient() bool { return false }

@@ -1,13 +1,16 @@
 package tokens
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/asn1"
 	"errors"
 	"fmt"
+	"math/big"
 	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -135,4 +138,32 @@ func generateHMAC() (any, error) {
 	secret := make([]byte, minHMACBytes)
 	_, err := rand.Read(secret)
 	return secret, err
+}
+
+// deterministicES256 signs as RFC 6979 says: the same claims give the same token
+// to the byte, as with Ed25519, and no signature depends on a source of
+// randomness. The library's own ES256 signs with random numbers; to a verifier
+// the two are the same.
+type deterministicES256 struct{ *jwt.SigningMethodECDSA }
+
+// Sign implements [jwt.SigningMethod].
+func (m deterministicES256) Sign(signingString string, key any) ([]byte, error) {
+	private, ok := key.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, jwt.ErrInvalidKeyType
+	}
+	hash := m.Hash.New()
+	hash.Write([]byte(signingString))
+	der, err := private.Sign(nil, hash.Sum(nil), crypto.SHA256) // nil: RFC 6979
+	if err != nil {
+		return nil, err
+	}
+	var signature struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(der, &signature); err != nil {
+		return nil, err
+	}
+	joined := make([]byte, 2*m.KeySize) // RFC 7518 §3.4
+	signature.R.FillBytes(joined[:m.KeySize])
+	signature.S.FillBytes(joined[m.KeySize:])
+	return joined, nil
 }

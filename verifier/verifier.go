@@ -154,3 +154,78 @@ func (v *Verifier) Len() (n int) {
 	}
 	return n
 }
+
+var errNoClock = errors.New("the database has not reported its time yet")
+
+// Clock returns what is known about the database's clock, and false before its time was
+// first received: some sources never provide it. With several shards it is the clock of the
+// first or, while that is not known well enough, of another one.
+func (v *Verifier) Clock() (Clock, bool) {
+	first, known := v.set.clock.read()
+	if known && first.Err() == nil {
+		return first, true
+	}
+	for _, set := range v.shards.all() {
+		if clock, known := set.clock.read(); known && clock.Err() == nil {
+			return clock, true
+		}
+	}
+	return first, known
+}
+
+// Learn gives the verifier the time that the database returned for a query sent at a [Verifier.Moment]: for a program
+// that queries the database itself. The verifier's own source provides it too.
+func (v *Verifier) Learn(database time.Time, asked Moment) { v.set.clock.learn(database, asked) }
+
+// Moment reads the clocks that [Verifier.Learn] compares with.
+func (v *Verifier) Moment() Moment { return v.set.now() }
+
+// ClockErr says why the database's time is not known well enough. It is nil if it
+// is, and if nothing provides it: [Verifier.Run] does not run, or the source does
+// not know it. Tokens are still accepted and refused, but a valid one may be taken
+// for expired.
+func (v *Verifier) ClockErr() error {
+	clock, known := v.Clock()
+	switch {
+	case known:
+		return clock.Err()
+	case v.following.Load() && v.set.known.Load() == nil:
+		return errNoClock
+	}
+	return nil
+}
+
+// Shards returns the numbers of all shards whose revocations are followed, except the first,
+// which has the number 0. There are none if all sessions are in one database.
+func (v *Verifier) Shards() []int { return slices.Sorted(maps.Keys(v.shards.all())) }
+
+// ShardAge is [Verifier.Age] for the sessions of one shard.
+func (v *Verifier) ShardAge(shard int) (time.Duration, bool) {
+	set := v.set
+	if shard != 0 {
+		set = v.shards.all()[shard]
+	}
+	if set == nil {
+		return 0, false
+	}
+	return set.Age(), true
+}
+
+// Feed passes on what the verifier learns.
+func (v *Verifier) Feed() *Feed {
+	catcher, _ := v.source.(Catcher)
+	return &Feed{set: v.set, catcher: catcher}
+}
+
+// ShardFeed is [Verifier.Feed] for one shard, and false for one that is not followed.
+func (v *Verifier) ShardFeed(shard int) (*Feed, bool) {
+	if shard == 0 {
+		return v.Feed(), true
+	}
+	set := v.shards.all()[shard]
+	if set == nil {
+		return nil, false
+	}
+	catcher, _ := v.cfg.Shards[shard].(Catcher)
+	return &Feed{set: set, catcher: catcher}, true
+}

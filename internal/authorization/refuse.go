@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
+	"github.com/latchkey-sessions/latchkey/protectedresource"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -39,4 +43,50 @@ func Refuse(w http.ResponseWriter, r *http.Request, err error, isInvalid bool, s
 	}
 	addMetadata(h, r)
 	http.Error(w, http.StatusText(status), status)
+}
+
+const insufficientAuthentication = "insufficient_user_authentication"
+
+// Challenge is the WWW-Authenticate of a request whose user must authenticate again
+// (RFC 9470 §3).
+func Challenge(e *tokens.AuthenticationError) string {
+	challenge := Bearer + ` error="` + insufficientAuthentication + `"`
+	if e.Bound {
+		challenge = dpop.Challenge("", insufficientAuthentication)
+	}
+	if len(e.ACRValues) > 0 {
+		challenge += `, acr_values="` + strings.Join(e.ACRValues, " ") + `"`
+	}
+	if e.MaxAge > 0 {
+		challenge += `, max_age="` + strconv.FormatInt(int64(e.MaxAge/time.Second), 10) + `"`
+	}
+	return challenge
+}
+
+type metadataKey struct{}
+
+// WithMetadata returns an onError whose requests know the metadata, so that a custom
+// onError that ends in the default one also has it in its challenges.
+func WithMetadata(onError func(http.ResponseWriter, *http.Request, error), m *protectedresource.Metadata) func(http.ResponseWriter, *http.Request, error) {
+	if m == nil {
+		return onError
+	}
+	return func(w http.ResponseWriter, r *http.Request, err error) {
+		onError(w, r.WithContext(context.WithValue(r.Context(), metadataKey{}, m)), err)
+	}
+}
+
+// addMetadata adds the request's metadata to the challenges of the answer (RFC 9728 §5.1).
+func addMetadata(h http.Header, r *http.Request) {
+	m, ok := r.Context().Value(metadataKey{}).(*protectedresource.Metadata)
+	if !ok {
+		return
+	}
+	for i, challenge := range h["Www-Authenticate"] {
+		separator := ", "
+		if !strings.Contains(challenge, " ") {
+			separator = " " // only the scheme
+		}
+		h["Www-Authenticate"][i] = challenge + separator + `resource_metadata="` + m.URL() + `"`
+	}
 }

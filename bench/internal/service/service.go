@@ -51,7 +51,7 @@ func Start(ctx context.Context, binary, keysFile, databaseURL string) *Process {
 	p.Public, p.Internal = load.NewClient(public.Addr().String()), load.NewClient(internal.Addr().String())
 	must.Do(errors.Join(public.Close(), internal.Close()))
 
-	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), binary, "serve") //nolint:gosec // it is what was built
+	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), binary, "serve")
 	p.cmd.Env = []string{
 		"LATCHKEY_DATABASE_URL=" + databaseURL, "LATCHKEY_SIGNING_KEYS_FILE=" + keysFile, "LATCHKEY_SERVICE_KEYS=bench:" + Key,
 		"LATCHKEY_PUBLIC_ADDR=" + p.Public.Address, "LATCHKEY_INTERNAL_ADDR=" + p.Internal.Address, "LATCHKEY_ISSUER=" + population.Issuer,
