@@ -65,7 +65,7 @@ func wantReason(t *testing.T, name, proof, reason string) {
 	}
 }
 
-// RFC 9449 §7.1: whoever sees a proof cannot use it with another token.
+// RFC 9449 §7.1: anyone who sees a proof cannot use it with another token.
 func TestConfirmRequiresTheProofOfThisToken(t *testing.T) {
 	t.Parallel()
 	key := ed(t)

@@ -65,7 +65,7 @@ func TestWrongClockOfAReplica(t *testing.T) {
 		one(&before)
 		told := at[float64](t, feed{s, pool}.next(t, ""), "now")
 		one(&after)
-		unsure = max(unsure, uncertainty()) + time.Millisecond // in which it is told
+		unsure = max(unsure, uncertainty()) + time.Millisecond // the feed gives milliseconds
 		if now := time.UnixMilli(int64(told)); now.Before(before.Add(-unsure)) || now.After(after.Add(unsure)) {
 			t.Errorf("the feed tells that it is %v, which is between %v and %v, give or take %v", now, before, after, unsure)
 		}

@@ -87,8 +87,13 @@ func (s *Store) adopt(ctx context.Context, tx pgx.Tx, copies []keySet) (adopted 
 	return true, nil
 }
 
-// elsewhereQuery returns from when on the newest of a copy's keys signs that everyone who reads the
-// copy has had for $1, and the day on which the last refresh token expires.
+// settleAfter is how long after its replacement a key has certainly signed its
+// last token: replicas change over within a [Config].Poll. With copies, it is also
+// how long after each of these has got the replacement.
+const settleAfter = time.Hour
+
+// elsewhereQuery returns since when the newest of the copy's keys signs that all readers of the
+// copy have had for $1, and the day on which the last refresh token expires.
 const elsewhereQuery = `
 SELECT (SELECT max("signsFrom") FROM "sessionStoreSigningKey" WHERE "verifiesUntil" IS NULL AND GREATEST("signsFrom", "storedAt") <= clock_timestamp() - $1::interval),
   (SELECT max("expiresOn") FROM "sessionStoreToken" WHERE "expiresOn" IS NOT NULL)
@@ -97,15 +102,15 @@ WHERE ` + primary.Only + `
 
 // elsewhere is what the databases of the copies say about replaced keys.
 type elsewhere struct {
-	// signs is since when a key signs that all replicas have, whichever copy they read: nobody signs
-	// with an earlier one. Nil without copies.
+	// signs is since when a key signs that all replicas have, whichever copy they read: no replica
+	// signs with an earlier one. Nil without copies.
 	signs *time.Time
-	// last is the day on which the last of the refresh tokens expires whose sessions are there, nil for none.
+	// last is the day on which the last refresh token of the sessions there expires, nil for none.
 	last *time.Time
 }
 
-// askCopies is known where all databases of copies answer, and have had a copy for long enough. A
-// replica that reaches one of them and not the keys' own signs with what is in the copy.
+// askCopies reports a result as known if all databases with copies answer, and have had a copy for long
+// enough. A replica that reaches one of them and not the keys' own signs with a key in the copy.
 func (s *Store) askCopies(ctx context.Context) (e elsewhere, isKnown bool) {
 	signs, days, errs := make([]*time.Time, len(s.copies)), make([]*time.Time, len(s.copies)), make([]error, len(s.copies))
 	s.eachCopy(ctx, func(ctx context.Context, i int, c *keyCopy) {

@@ -287,8 +287,8 @@ func TestAKeyStaysForTheSessionsOfACopy(t *testing.T) {
 }
 
 // While a copy was away for more than an hour, a replica that reached it and not the keys' own database
-// went on signing with a key that was replaced. So that key stays until the copy has had the new one
-// for as long as that takes everyone elsewhere, and for the tokens that were made of it meanwhile.
+// continued to sign with a key that was replaced. So that key stays until the copy has had the new one
+// for as long as every replica needs elsewhere, and for the tokens that were signed with it meanwhile.
 func TestAKeyIsSettledOnceEachCopyHasItsReplacement(t *testing.T) {
 	t.Parallel()
 	first, east := testdb.Pool(t), testdb.Pool(t)

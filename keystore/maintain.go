@@ -8,15 +8,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const (
-	// settleAfter is how long after its replacement a key has certainly signed its
-	// last token: replicas change over within a [Config].Poll. With copies, it is also
-	// how long after each of these has got the replacement.
-	settleAfter = time.Hour
-	// expiryMargin is how long a key outlives its last token: a margin for clocks,
-	// and for a database that lost its latest commits.
-	expiryMargin = 24 * time.Hour
-)
+// expiryMargin is how long a key outlives its last token: a margin for clocks,
+// and for a database that lost its latest commits.
+const expiryMargin = 24 * time.Hour
 
 // Maintain does what is due: it publishes a new key if the present one has
 // signed for [Config].RotateEvery, finds out until when replaced keys are

@@ -1,17 +1,17 @@
--- Revocations are followed by numbers of transactions, which only mean something on the server that
+-- Revocations are followed by transaction ids, which are meaningful only on the server that
 -- has the rows.
 
 -- +goose Up
--- Which server numbers transactions, and the transaction that wrote the row, noted as a revocation
--- notes its own. A follower compares them with the server whose snapshot it reads, and with the
--- transaction that the row has in fact. Null until then, and in a row of an earlier release.
+-- The server that assigns transaction ids, and the transaction that wrote the row, recorded as a revocation
+-- records its own. A follower compares them with the server whose snapshot it reads, and with the
+-- transaction that the row really has. Null until then, and in a row of an earlier release.
 ALTER TABLE "sessionStoreEpoch"
   ADD COLUMN IF NOT EXISTS "server" text NULL,
   ADD COLUMN IF NOT EXISTS "xid"    xid8 NULL;
 
--- Where there are no triggers, an UPDATE by hand would set no number, and verifiers would miss it:
--- it is refused, and so is undoing a revocation. Those that were missed are told of now, in the form in
--- which Citus does not fill in a transaction of its coordinator.
+-- Where there are no triggers, a manual UPDATE would set no transaction id, and verifiers would miss it:
+-- it is refused, and so is undoing a revocation. Verifiers receive now the revocations that they missed. The
+-- statement has a form in which Citus does not fill in a transaction of its coordinator.
 -- +goose StatementBegin
 DO $$
 DECLARE

@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS "sessionStoreEra" (
 -- index.
 ALTER TABLE "sessionStoreToken" ADD COLUMN IF NOT EXISTS "era" bigint NULL;
 
--- An earlier release, or Compas, that creates sessions alongside does not name the era. Its role may
+-- If an earlier release or Compas creates sessions alongside, it does not name the era, and its role may
 -- have no right to read the table. Where Citus distributes the tables, nothing may rely on this.
 -- +goose StatementBegin
 DO $$

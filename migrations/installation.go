@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// RiverSchema is the PostgreSQL schema that the job queue's tables live in, of the first
-// installation in a database: see [QueueSchema]. It is one of their own: an application that
+// RiverSchema is the PostgreSQL schema of the job queue's tables, for the first installation
+// in a database: see [QueueSchema]. They have a schema of their own: an application that
 // embeds Latchkey may run the same queue library itself, and would elect one leader for both.
 const RiverSchema = "latchkey_river"
 
@@ -25,9 +25,9 @@ type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// installationQuery returns the schema that tables are made in, the one in which the connection finds an installation,
-// whether only others have one, and each job queue with the schema of the installation that it says it is for, and
-// whether there is one.
+// installationQuery returns the schema in which tables are made, the one in which the connection finds an installation,
+// whether only other schemas have one, and each job queue with the schema of the installation that it names, and
+// whether that installation exists.
 const installationQuery = `
 WITH "installed" AS (
   SELECT c."oid", n."nspname" AS "schema" FROM pg_class c JOIN pg_namespace n ON n."oid" = c."relnamespace"

@@ -11,8 +11,8 @@ import (
 // In a schema that Citus distributes, a statement that inserts in a CTE is taken apart: each part is planned again, its
 // rows go through files on all nodes, and so all of them take part in a two-phase commit. Plain
 // inserts are passed on to the node of the schema as they are, and that node commits alone. So
-// there sessions are made by a statement for each row, all in one transaction and one round trip. They
-// note no transaction for events, which cannot be derived there.
+// there sessions are made by a statement for each row, all in one transaction and one round trip. These
+// statements record no transaction for events, which cannot be derived there.
 const (
 	createSessionQuery = `
 INSERT INTO "sessionStore" ("id", "checksum", "data", "createdAt", "updatedAt", "subject", "clientLabel", "clientUserAgent", "clientIp")
@@ -31,8 +31,19 @@ RETURNING "createdAt", "expiresAt", "accessExpiresAt", COALESCE("era", 0)`
 	workedQuery = `SELECT ` + worked
 )
 
-// sessionArgs is how many of [creation.args] are those of the session's row. The pair's follow.
+// sessionArgs is how many of [creation.args] are for the session's row. Those for the pair's row follow.
 const sessionArgs = 7
+
+func (s statements) create(ctx context.Context, all []*groupcommit.Call[*creation]) error {
+	if !s.saysApart.Load() {
+		err := s.createAtOnce(ctx, all)
+		if !refusesReturning(err) {
+			return err
+		}
+		s.saysApart.Store(true)
+	}
+	return s.createApart(ctx, all)
+}
 
 func (s statements) createApart(ctx context.Context, all []*groupcommit.Call[*creation]) error {
 	batch := &pgx.Batch{}

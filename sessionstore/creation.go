@@ -137,17 +137,6 @@ func (c *creation) args() []any {
 	}
 }
 
-func (s statements) create(ctx context.Context, all []*groupcommit.Call[*creation]) error {
-	if !s.saysApart.Load() {
-		err := s.createAtOnce(ctx, all)
-		if !refusesReturning(err) {
-			return err
-		}
-		s.saysApart.Store(true)
-	}
-	return s.createApart(ctx, all)
-}
-
 func (s statements) createAtOnce(ctx context.Context, all []*groupcommit.Call[*creation]) error {
 	read := func(rows pgx.Rows) error { return readCreated(rows, all) }
 	if len(all) == 1 {

@@ -30,7 +30,7 @@ WITH "target" AS MATERIALIZED (
 SELECT count(*), 0::bigint, (SELECT "id" FROM "target" ORDER BY "id" DESC LIMIT 1) FROM "session"`
 
 // RevokeSignedOut changes the rows of those sessions that have ended because everyone was signed out:
-// in batches, each a separate short transaction. They are revoked as of then, so that events are told of
+// in batches, each a separate short transaction. They are revoked as of then, so that an event is sent for
 // each, and an earlier release or Compas, which know nothing of [Store.SignOutAll], refuse them as well. It
 // returns how many there were, even with an error, and calling it again continues. progress, if not nil,
 // is called with that number after each batch.

@@ -13,8 +13,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
-// beginEraQuery begins the next era, or the era $1 if that has not begun, as of $2 or else of now. If it
-// is as of an earlier time, it is not begun if everyone was signed out since.
+// beginEraQuery begins the next era, or the era $1 if that has not begun, as of $2 or else of now. An era
+// as of an earlier time is not begun if everyone was signed out since.
 const beginEraQuery = `
 WITH "began" AS (
   INSERT INTO "sessionStoreEra" ("era", "at", "reason", "by")
@@ -27,8 +27,8 @@ WITH "began" AS (
 )
 SELECT "era", (SELECT count(*) FROM "told") FROM "began"`
 
-// joinEraQuery gives the era $1 to the sessions that were created after $2, without knowing of it. Those
-// from the future are not among them: the clock was ahead when they were made.
+// joinEraQuery gives the era $1 to the sessions that were created after $2 by statements that did not know
+// of it. Sessions from the future are not among them: the clock was ahead when they were made.
 const joinEraQuery = `
 UPDATE "sessionStoreToken" SET "era" = $1
 WHERE "session" = ANY (ARRAY(SELECT "id" FROM "sessionStore" WHERE "createdAt" > $2 AND "createdAt" <= clock_timestamp() AND "revokedAt" IS NULL))
@@ -37,7 +37,7 @@ WHERE "session" = ANY (ARRAY(SELECT "id" FROM "sessionStore" WHERE "createdAt" >
 // errBegun says that another era had begun.
 var errBegun = errors.New("an era had begun")
 
-// beginEra begins an era in a transaction, and returns it. Where that is as of an earlier time,
+// beginEra begins an era in a transaction, and returns it. If the era is as of an earlier time,
 // sessions that were created since join it.
 func beginEra(ctx context.Context, tx pgx.Tx, o revocations.SignOut) (begun int64, err error) {
 	var told int64
@@ -53,16 +53,16 @@ func beginEra(ctx context.Context, tx pgx.Tx, o revocations.SignOut) (begun int6
 	return begun, err
 }
 
-// joinAgain lets sessions join an era that were being created while it began.
+// joinAgain lets sessions that were being created while an era began join it.
 func joinAgain(ctx context.Context, db executor, begun int64, o revocations.SignOut) error {
 	_, err := db.Exec(ctx, joinEraQuery, begun, o.At)
 	return err
 }
 
-// mostEras is how often an era is begun while others are begun at the same time.
+// mostEras is how often beginning an era is attempted while others are begun at the same time.
 const mostEras = 10
 
-// signOutAll begins an era, and returns it; zero if everybody was signed out since o.At.
+// signOutAll begins an era, and returns it; zero if everyone was signed out since o.At.
 func (s *Store) signOutAll(ctx context.Context, o revocations.SignOut) (begun int64, err error) {
 	for range mostEras {
 		err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
@@ -80,7 +80,7 @@ func (s *Store) signOutAll(ctx context.Context, o revocations.SignOut) (begun in
 		case !o.At.IsZero():
 			return 0, nil
 		}
-		// Another one began at the same time. Those who have signed in since are meant as well.
+		// Another era began at the same time. Users who have signed in since are to be signed out as well.
 	}
 	return 0, sessionerr.Unavailable("sign everyone out", err)
 }
@@ -89,7 +89,7 @@ func (s *Store) signOutAll(ctx context.Context, o revocations.SignOut) (begun in
 // refresh, Get or Update of a session that existed succeeds, as after [Store.Invalidate] of each, and
 // verifiers refuse their tokens within their bound, by one entry in their sets. A refresh that is under way
 // may still be answered; its tokens are refused. Sessions that are created afterwards are not affected,
-// whatever the clocks show, and nor is a session that has ended before.
+// whatever the clocks show, and neither is a session that had ended before.
 //
 // The sessions' rows stay as they are until cleanup removes them: [Store.RevokeSignedOut] changes
 // them, for events. Without a cause it is [ReasonAllSignedOut].
@@ -116,8 +116,8 @@ func (s *Store) SignOutAllBefore(ctx context.Context, before time.Time, cause ..
 	return err
 }
 
-// signOutAnew begins an era that was lost in a failover or a restore, as it began, and reports whether
-// it had been.
+// signOutAnew begins an era again, as it began before, if it was lost in a failover or a restore, and
+// reports whether it was.
 func signOutAnew(ctx context.Context, conn *pgx.Conn, o revocations.SignOut) (bool, error) {
 	var begun int64
 	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) (err error) {
@@ -138,7 +138,7 @@ func signOutAnew(ctx context.Context, conn *pgx.Conn, o revocations.SignOut) (bo
 
 const tellsEventsQuery = `SELECT EXISTS (SELECT FROM "sessionStoreEventsBegan") WHERE ` + primary.Only
 
-// TellsEvents reports whether a service on this database tells other systems what happens to
+// TellsEvents reports whether a service on this database notifies other systems of what happens to
 // sessions, or has done so.
 func (s *Store) TellsEvents(ctx context.Context) (is bool, err error) {
 	if err := s.pool.QueryRow(ctx, tellsEventsQuery).Scan(&is); err != nil {

@@ -120,8 +120,8 @@ func TestAudienceThatIsNearlyAList(t *testing.T) {
 	}
 }
 
-// An aud in a form that we never write is no audience of somebody else's, which the issuer
-// would accept; nor is it the text that it resembles.
+// An aud in a form that we never write does not count as another party's audience, which the issuer
+// would accept; nor does it count as the text that it resembles.
 func TestAudienceInAnotherForm(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "HS256")

@@ -2,8 +2,8 @@ package tokens
 
 import "testing"
 
-// What only has a cookie is split without decoding; whatever has more, or is not what
-// JoinClaims writes, is not.
+// Claims with only a cookie are split without decoding. Claims with more than that, or in a form
+// that JoinClaims does not write, are not.
 func TestSplitCookie(t *testing.T) {
 	t.Parallel()
 	for form, want := range map[string]struct {

@@ -36,7 +36,7 @@ func TestGeneratedKey(t *testing.T) {
 	}
 }
 
-// What does not make a valid set together is refused, and no part of a key is shown.
+// Keys that do not make a valid set together are refused, and no part of a key is shown.
 func TestKeysThatCannotBeJoined(t *testing.T) {
 	t.Parallel()
 	key, _, err := tokens.GenerateKey("EdDSA")

@@ -64,7 +64,7 @@ func TestNothingIsSignedToVerify(t *testing.T) {
 	}
 }
 
-// What a key cannot sign is not signed with another key's method.
+// A key of another type cannot sign with an algorithm's method.
 func TestSignWithAKeyOfAnotherType(t *testing.T) {
 	t.Parallel()
 	for _, a := range algorithms {

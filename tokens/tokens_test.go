@@ -202,7 +202,7 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// What is no claims is not signed.
+// Invalid claims are not signed.
 func TestSignRefuses(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "EdDSA")

@@ -16,13 +16,13 @@ type eras struct {
 	kept atomic.Pointer[signOut]
 }
 
-// signOut ends sessions of an era below.
+// signOut ends the sessions of earlier eras.
 type signOut struct {
 	era, before int64
 	until       uint32
 }
 
-// add notes a sign-out. The latest era counts.
+// add records a sign-out. The latest era counts.
 func (e *eras) add(r Revocation) {
 	if last := e.last.Load(); last == nil || last.era < r.Era {
 		e.last.Store(&signOut{r.Era, r.Before, toSeconds(r.Until)})
@@ -40,7 +40,7 @@ func (e *eras) keep(earlier *eras, over uint32) {
 	}
 }
 
-// sweep drops what was kept once its time is over, or the source has it again.
+// sweep drops the kept sign-out once its time is over, or the source has it again.
 func (e *eras) sweep(over uint32) {
 	kept, last := e.kept.Load(), e.last.Load()
 	if kept != nil && (kept.until < over || last != nil && last.era >= kept.era) {

@@ -73,8 +73,8 @@ func TestEverybodyIsSignedOut(t *testing.T) {
 	want("loaded again")
 }
 
-// What the source has forgotten counts for as long as tokens from before may live, and refuses none that was issued
-// since.
+// A sign-out that the source has forgotten counts for as long as tokens from before it may live, and refuses no token
+// that was issued since.
 func TestASignOutThatWasLost(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -96,7 +96,7 @@ func TestASignOutThatWasLost(t *testing.T) {
 	b.wantVerdict(t, "once its time is over", b.tokenOfEra(t, 1, b.clocks.wall()), nil)
 }
 
-// Whoever follows the feed gets it: with everything, and as news.
+// A follower of the feed gets the sign-out: with everything, and as news.
 func TestTheFeedTellsThatEverybodyIsSignedOut(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

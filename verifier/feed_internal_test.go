@@ -59,7 +59,7 @@ func TestFeedInTheMiddleOfASet(t *testing.T) {
 	}
 }
 
-// Whoever waits for the next proof is told when they have waited enough.
+// A caller that waits for the next proof gets the context's error once the wait is cancelled.
 func TestFeedThatIsNoLongerAwaited(t *testing.T) {
 	t.Parallel()
 	f := newFollower(t)

@@ -141,7 +141,7 @@ func TestClocksThatDifferAreLogged(t *testing.T) {
 		{-500 * time.Millisecond, "", 1},
 		{100 * time.Millisecond, "level=INFO msg=\"the clocks of this machine and of the database agree again\" ahead_seconds=-0.101 uncertainty_seconds=0.002\n", 2},
 		{0, "", 2},
-		{1100 * time.Millisecond, "ahead_seconds=-1.101", 3}, // and each time anew
+		{1100 * time.Millisecond, "ahead_seconds=-1.101", 3}, // and again each time
 		{0, "ahead_seconds=-0.001", 4},
 	} {
 		b.tell(step.off)

@@ -1,6 +1,9 @@
 package verifier
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Moment is one point of time on two clocks. Neither is enough: a monotonic
 // clock stands still while a machine sleeps, and a wall clock can be set.
@@ -33,4 +36,9 @@ func (m Moment) Add(d time.Duration) Moment {
 // set back makes something look younger than it is.
 func (m Moment) Since(earlier Moment) time.Duration {
 	return max(m.Mono-earlier.Mono, m.Wall.Sub(earlier.Wall))
+}
+
+// toSeconds fits a time in seconds since 1970 into 32 bits.
+func toSeconds(t int64) uint32 {
+	return uint32(max(0, min(t, math.MaxUint32)))
 }

@@ -111,8 +111,8 @@ func TestIntrospectionAnswers(t *testing.T) {
 	}
 }
 
-// What is not a set of keys leaves the keys as they are, and says nothing about a token with
-// another one.
+// An answer that is not a set of keys leaves the keys as they are, and says nothing about a token
+// with another one.
 func TestKeysAnswers(t *testing.T) {
 	t.Parallel()
 	a, clock := newAnswers(t), time.Now()

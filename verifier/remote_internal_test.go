@@ -84,7 +84,7 @@ func TestFeedEventIsApplied(t *testing.T) {
 	if got := set.clock.time(); got.Unix() != told {
 		t.Errorf("the time is %v", got)
 	}
-	// What is not a reset adds to the set.
+	// An answer that is not a reset adds to the set.
 	other := strings.Replace(session, "91", "93", 1)
 	if _, _, err := take(fmt.Appendf(nil, `{"cursor":"b","sessions":[{"id":%q,"until":%d}],"complete_ms":0}`, other, until), set, now, &cursor); err != nil || set.Len() != 2 || cursor != "b" || set.history.whole != 1 {
 		t.Errorf("%d sessions, %q, whole at version %d, %v", set.Len(), cursor, set.history.whole, err)

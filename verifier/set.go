@@ -84,15 +84,6 @@ func (s *Set) Len() int {
 	return 0
 }
 
-// verdict is what the set knows about a session.
-type verdict int
-
-const (
-	unknown verdict = iota // too old to decide
-	live
-	revoked
-)
-
 // verdict reports whether an access token's session was revoked, or the token superseded.
 //
 // The order matters. The proof is read before the table, so the table has at
@@ -203,10 +194,6 @@ func (s *Set) prove(before *knowledge, b Batch, sessions *table) {
 		s.failing = false
 		s.logger.Info("revocations are followed again")
 	}
-}
-
-func toSeconds(t int64) uint32 {
-	return uint32(max(0, min(t, math.MaxUint32)))
 }
 
 // restartBy sets the function that makes the source start over.

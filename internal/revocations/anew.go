@@ -97,7 +97,7 @@ func (r *Source) revokeAll(ctx context.Context, what forgettable) error {
 	return noted
 }
 
-// signOutAnew signs everyone out as before, if they were.
+// signOutAnew signs everyone out as before, if they had been signed out.
 func (r *Source) signOutAnew(ctx context.Context, conn *pgx.Conn, o SignOut) error {
 	if o.Era == 0 {
 		return nil

@@ -32,11 +32,11 @@ const (
 
 const makeEpochQuery = `INSERT INTO "sessionStoreEpoch" ("id") VALUES (gen_random_uuid()) ON CONFLICT DO NOTHING`
 
-// placeEpochQuery makes another epoch, unless it is of this server, and notes the server and the
-// transaction by the same means by which a revocation notes its transaction. An engine that keeps the rows
-// on another server may have a part of a statement run there and a part here: then what is noted is
-// not the transaction that the row has, or not of the server whose snapshot a follower reads,
-// and followers must not take the one for the other. An earlier release noted neither, and its
+// placeEpochQuery makes another epoch, unless the present one is of this server. It records the server and
+// the transaction in the same way as a revocation records its transaction. An engine that keeps the rows
+// on another server may run a part of a statement there and a part here. The recorded transaction is
+// then not the one that the row has, or not one of the server whose snapshot a follower reads,
+// and followers must not take the one for the other. An earlier release recorded neither, and its
 // epoch stays.
 const placeEpochQuery = `
 WITH "own" AS MATERIALIZED (
@@ -95,7 +95,7 @@ type follower struct {
 	set  *verifier.Set
 	conn *pgx.Conn // nil before the first
 	at   state     // the set's, without an epoch before everything was read
-	era  int64     // that the set knows
+	era  int64     // the latest that the set knows
 	// doubted is signalled when the database may have forgotten ends of sessions.
 	doubted chan<- struct{}
 	// factor is the factor by which patience is extended.
@@ -106,7 +106,7 @@ var (
 	// errForgetful says that new revocations cannot be distinguished from old ones.
 	errForgetful = errors.New("the database may have forgotten transactions")
 	errSilent    = errors.New("the database was silent for too long")
-	// errElsewhere says that numbers of transactions tell nothing about the rows.
+	// errElsewhere says that transaction ids show nothing about the rows.
 	errElsewhere = errors.New("the sessions are not on the server that numbers the transactions")
 )
 
@@ -129,7 +129,7 @@ func (f *follower) ask(ctx context.Context) error {
 	return f.read(ctx, true)
 }
 
-// begin has the database have an epoch: one that is new, or has crashed, or has taken over, has none.
+// begin gives the database an epoch if it has none, as when it is new, has crashed, or has taken over.
 func (f *follower) begin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, loadPatience)
 	defer cancel()
@@ -146,7 +146,7 @@ func (f *follower) begin(ctx context.Context) error {
 	return err
 }
 
-// queryState is query for the database's state alone: what else it returns is read again.
+// queryState is query for the database's state alone: anything else that it returns is read again.
 func (f *follower) queryState(ctx context.Context) (state, error) {
 	return f.query(ctx, stateOfDatabase, nil, func(verifier.Revocation, SignOut) {}, func(verifier.Revocation, Ended) {})
 }

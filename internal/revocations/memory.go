@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
 // maxYoung is the number of sessions after which earlier ones are forgotten: between
@@ -29,7 +31,7 @@ type memory struct {
 	// at is the last known state of the database, and asked when it was queried.
 	at    state
 	asked time.Time
-	// last is when everyone was last signed out; zero if they were not.
+	// last is the last time that everyone was signed out; zero if that never happened.
 	last SignOut
 	// made is until when databases before this one may have made tokens, by their clocks.
 	made time.Time
@@ -80,12 +82,12 @@ func (m *memory) see(now state, asked time.Time) bool {
 // forgettable is what the database may have forgotten.
 type forgettable struct {
 	last     SignOut // zero for none
-	sessions []Ended // that it may wrongly have as live
+	sessions []Ended // the database may wrongly have them as live
 	made     time.Time
 }
 
-// doubted returns that, with the time until when tokens may have been made that it does not know, and the
-// argument for [memory.settle]. The time is zero if nothing is in doubt.
+// doubted returns what the database may have forgotten, the time until which tokens may have been made that
+// it does not know, and the argument for [memory.settle]. The time is zero if nothing is in doubt.
 func (m *memory) doubted() (what forgettable, doubt int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -99,4 +101,19 @@ func (m *memory) settle(doubt int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.settled = doubt
+}
+
+// SignOut is a sign-out of everyone, which began an era.
+type SignOut struct {
+	// Era is zero for the next one.
+	Era int64
+	// At is zero for now.
+	At         time.Time
+	Reason, By string
+}
+
+// revocation is the verifiers' entry. It refuses no token of the second in which it happened: the
+// service is asked about those.
+func (o SignOut) revocation(maxAccessTokenTTL time.Duration) verifier.Revocation {
+	return verifier.Revocation{Era: o.Era, Before: o.At.Unix(), Until: o.At.Add(maxAccessTokenTTL+verifier.Slack).Unix() + 1}
 }

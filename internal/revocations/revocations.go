@@ -30,7 +30,7 @@ const maxNewRevocations = 1 << 17
 // the same channel, and wake each other: that costs a query, and changes nothing.
 const Channel = "latchkey_revoked"
 
-// connectTimeout is how long a connection of its own may take to make.
+// connectTimeout is how long it may take to make a separate connection.
 const connectTimeout = 2 * time.Second
 
 // Source is a verifier's source of revocations.
@@ -42,8 +42,8 @@ type Source struct {
 	// RevokeAnew revokes those of the sessions that are live, as they ended before, and
 	// returns how many these were.
 	RevokeAnew func(ctx context.Context, conn *pgx.Conn, sessions []Ended) (int64, error)
-	// SignOutAnew signs everyone out as before, unless the database has that, and reports
-	// whether it had forgotten it.
+	// SignOutAnew signs everyone out as before, unless the database has that sign-out, and
+	// reports whether it had forgotten it.
 	SignOutAnew func(ctx context.Context, conn *pgx.Conn, o SignOut) (bool, error)
 	// Logger records sessions that are revoked again.
 	Logger *slog.Logger
@@ -73,8 +73,8 @@ func (r *Source) Strict(ctx context.Context, _ string, claims tokens.Claims) err
 }
 
 // The statements below first return the state of the database that they saw, and then
-// when everyone was last signed out, the sessions, and the pairs of which access tokens were
-// superseded. All are of one snapshot, because they are one statement. Sessions of earlier eras are
+// when everyone was last signed out, the sessions, and the pairs with superseded access
+// tokens. All are of one snapshot, because they are one statement. Sessions of earlier eras are
 // left out: one row says that they have ended.
 
 // stateOfDatabase is the database's state, or an error on a standby. A snapshot
@@ -96,7 +96,7 @@ UNION ALL
 (SELECT NULL, NULL, "era", NULL, NULL, NULL, "at", "reason", "by" FROM "sessionStoreEra" ORDER BY "era" DESC LIMIT 1)
 `
 
-// server identifies the server on which a statement runs, or that part of it.
+// server identifies the server on which a statement, or this part of it, runs.
 const server = `(SELECT "system_identifier"::text FROM pg_control_system())`
 
 // sessionUntil is when the last access token of a revoked session s, whose tokens
@@ -185,21 +185,6 @@ func (r *Source) revoked() []any {
 
 func (r *Source) newlyRevoked(since state) []any {
 	return []any{pgvalue.Seconds(r.MaxAccessTokenTTL), pgvalue.Seconds(verifier.Slack), since.snapshot, maxNewRevocations}
-}
-
-// SignOut is that everyone was signed out, which began an era.
-type SignOut struct {
-	// Era is zero for the next one.
-	Era int64
-	// At is zero for now.
-	At         time.Time
-	Reason, By string
-}
-
-// revocation is the verifiers' entry. It refuses no token of the second in which it happened: the
-// service is asked about those.
-func (o SignOut) revocation(maxAccessTokenTTL time.Duration) verifier.Revocation {
-	return verifier.Revocation{Era: o.Era, Before: o.At.Unix(), Until: o.At.Add(maxAccessTokenTTL+verifier.Slack).Unix() + 1}
 }
 
 // readRevocations passes on the rows of the statements above. Fields about a session's end that they do not fill are

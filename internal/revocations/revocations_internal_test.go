@@ -263,8 +263,8 @@ func TestRevocationsSince(t *testing.T) {
 	}
 }
 
-// An epoch is that of one server and of the row as that wrote it: a row that came from elsewhere is none, and is replaced by
-// another. The row of an earlier release is taken over as it is, and nobody replaces a row that is right.
+// An epoch belongs to one server, and to the row as that server wrote it. A row that came from elsewhere is no epoch, and
+// is replaced by another. The row of an earlier release is taken over as it is, and a row that is right is never replaced.
 func TestAnEpochIsOfOneServer(t *testing.T) {
 	t.Parallel()
 	k := setupRevocations(t)
@@ -332,8 +332,8 @@ func FuzzParseState(f *testing.F) {
 	})
 }
 
-// However often everyone is signed out, followers are told of the last time: with everything, whenever they
-// were away, and by one entry instead of one for each session.
+// However often everyone is signed out, followers receive the last time: with everything, whenever they
+// were away, and as one entry instead of one for each session.
 func TestSignOutIsOneEntry(t *testing.T) {
 	t.Parallel()
 	k := setupRevocations(t)

@@ -335,7 +335,7 @@ func TestNobodyEndsSessionsByHandOnCitus(t *testing.T) {
 		id  uuid.UUID
 		sql string
 	}{
-		"an end by hand":              {live.ID, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`},
+		"a manual end":                {live.ID, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`},
 		"an end that is taken back":   {ended.ID, `UPDATE "sessionStore" SET "revokedAt" = NULL WHERE "id" = $1`},
 		"a session that begins ended": {live.ID, `INSERT INTO "sessionStore" ("id", "checksum", "data", "revokedAt") VALUES (gen_random_uuid(), $1::uuid::text, '{}', now())`},
 	} {

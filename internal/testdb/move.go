@@ -30,7 +30,7 @@ func CanDump(tb testing.TB) bool {
 	return err == nil && os.Getenv("TEST_POSTGRES") != "container"
 }
 
-// Fence makes a database take no more writes, whoever is connected, as an operator does before moving it.
+// Fence makes a database take no more writes from any connection, as an operator does before moving it.
 func (s *Server) Fence(database string) {
 	s.tb.Helper()
 

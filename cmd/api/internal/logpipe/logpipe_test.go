@@ -45,7 +45,7 @@ func (s *stepwise) Write(p []byte) (int, error) {
 	return s.Buffer.Write(p)
 }
 
-// What is being written is not changed by the lines that come meanwhile, also after a pause.
+// Lines that arrive during a write do not change what is being written, not even after a pause.
 func TestLinesAreNotOverwritten(t *testing.T) {
 	t.Parallel()
 	reader := &stepwise{asked: make(chan struct{}), may: make(chan struct{})}
@@ -112,7 +112,7 @@ func (s *stalled) Write(p []byte) (int, error) {
 	return s.Buffer.Write(p)
 }
 
-// What was lost before closing is reported on closing, and the report is written.
+// Lines that were lost before closing are reported on closing, and the report is written.
 func TestTheLastReportIsWritten(t *testing.T) {
 	t.Parallel()
 	reader := &stalled{asked: make(chan struct{}), reads: make(chan struct{})}

@@ -63,3 +63,11 @@ func (s *service) replica(db database.Pools, accept *verifier.Verifier) *replica
 		return facts
 	}})
 }
+
+// clockOf returns how far the clock of this machine is ahead of the database's.
+func clockOf(accept *verifier.Verifier) func() (offset, uncertainty time.Duration, known bool) {
+	return func() (offset, uncertainty time.Duration, known bool) {
+		clock, known := accept.Clock()
+		return clock.Offset, clock.Uncertainty, known
+	}
+}

@@ -174,11 +174,3 @@ func runBeside(ctx context.Context, beside []func(context.Context) error, serve 
 	})
 	return group.Wait()
 }
-
-// clockOf returns how far the clock of this machine is ahead of the database's.
-func clockOf(accept *verifier.Verifier) func() (offset, uncertainty time.Duration, known bool) {
-	return func() (offset, uncertainty time.Duration, known bool) {
-		clock, known := accept.Clock()
-		return clock.Offset, clock.Uncertainty, known
-	}
-}
