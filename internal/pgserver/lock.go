@@ -23,7 +23,7 @@ const (
 	lockPatience = 100 * time.Millisecond
 )
 
-// acquire makes the caller the owner of dir until the file is closed or the process ends, however it ends. The kernel
+// acquire makes the caller the owner of dir until unlock is called or the process ends, however it ends. The kernel
 // holds the lock, so that a crash leaves none behind.
 func acquire(ctx context.Context, dir string) (*os.File, error) {
 	file, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
@@ -52,6 +52,13 @@ func acquire(ctx context.Context, dir string) (*os.File, error) {
 	return file, nil
 }
 
+// unlock gives up a lock. Closing the file would not be enough: a process that is being started has it too, until it
+// executes its program.
+func unlock(file *os.File) {
+	_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+	_ = file.Close() // nothing was written that could be lost
+}
+
 func writeAt(file *os.File, text string) error {
 	_, err := file.WriteAt([]byte(text), 0)
 	return err
@@ -77,7 +84,7 @@ func owned(dir string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("pgserver: %w", err)
 	}
-	defer func() { _ = file.Close() }() // nothing was written
+	defer unlock(file)
 
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {

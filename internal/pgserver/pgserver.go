@@ -106,7 +106,7 @@ func (s *Server) settings() []string {
 // release gives up ownership of Dir.
 func (s *Server) release() {
 	if s.lock != nil {
-		_ = s.lock.Close() // closing is what unlocks; nothing was written that could be lost
+		unlock(s.lock)
 		s.lock = nil
 	}
 	if err := s.socket.remove(); err != nil {
