@@ -20,7 +20,7 @@ import (
 // all of them or none. Lifetimes are stored only if they are the session's own.
 const (
 	newSession = `SELECT $1::uuid AS "id", $2::text AS "checksum", $3::jsonb AS "data", $4::text AS "subject", $5::text AS "label", $6::text AS "userAgent", $7::text AS "ip",
-    $8::integer AS "length", $9::uuid AS "pair", $10::integer AS "access", $11::integer AS "refresh", $12::integer AS "accessTtl", $13::integer AS "refreshTtl", $14::text AS "jkt", $15::text AS "audience", $16::text AS "claims", $17::text AS "client", ` + toldBy + ` AS "toldBy"`
+    $8::integer AS "length", $9::uuid AS "pair", $10::integer AS "access", $11::integer AS "refresh", $12::integer AS "accessTtl", $13::integer AS "refreshTtl", $14::text AS "jkt", $15::text AS "audience", $16::text AS "claims", $17::text AS "client", ` + toldBy + ` AS "toldBy", ` + era.Current + ` AS "era"`
 
 	// toldBy is the transaction that creates a session, by which events find it: see
 	// internal/events. If there are no events, nothing is recorded, and no index is written.
@@ -38,7 +38,7 @@ const (
 INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn",
   "accessExpiresAt", "sessionExpiresAt", "accessTokenTtl", "refreshTokenTtl", "dpopJkt", "audience", "claims", "client", "era")
 SELECT "pair", "id", now(), LEAST(now() + "refresh" * interval '1 s', "end"), (LEAST(now() + "refresh" * interval '1 s', "end") AT TIME ZONE 'UTC')::date,
-  LEAST(now() + "access" * interval '1 s', "end"), "end", "accessTtl", "refreshTtl", "jkt", "audience", "claims", "client", ` + era.Current + `
+  LEAST(now() + "access" * interval '1 s', "end"), "end", "accessTtl", "refreshTtl", "jkt", "audience", "claims", "client", "era"
 FROM (SELECT *, now() + "length" * interval '1 s' AS "end" FROM "new" WHERE (SELECT count(*) FROM "made") >= 0) n
 RETURNING "id", "createdAt", "expiresAt", "accessExpiresAt", COALESCE("era", 0) AS "era"`
 
@@ -52,7 +52,7 @@ WITH "new" AS (
 	createTogetherQuery = `
 WITH "new" AS (
   SELECT "id", ($2::text[])["n"] AS "checksum", ($3::jsonb[])["n"] AS "data", ($4::text[])["n"] AS "subject", ($5::text[])["n"] AS "label", ($6::text[])["n"] AS "userAgent", ($7::text[])["n"] AS "ip",
-    ($8::integer[])["n"] AS "length", ($9::uuid[])["n"] AS "pair", ($10::integer[])["n"] AS "access", ($11::integer[])["n"] AS "refresh", ($12::integer[])["n"] AS "accessTtl", ($13::integer[])["n"] AS "refreshTtl", ($14::text[])["n"] AS "jkt", ($15::text[])["n"] AS "audience", ($16::text[])["n"] AS "claims", ($17::text[])["n"] AS "client", ` + toldBy + ` AS "toldBy"
+    ($8::integer[])["n"] AS "length", ($9::uuid[])["n"] AS "pair", ($10::integer[])["n"] AS "access", ($11::integer[])["n"] AS "refresh", ($12::integer[])["n"] AS "accessTtl", ($13::integer[])["n"] AS "refreshTtl", ($14::text[])["n"] AS "jkt", ($15::text[])["n"] AS "audience", ($16::text[])["n"] AS "claims", ($17::text[])["n"] AS "client", ` + toldBy + ` AS "toldBy", ` + era.Current + ` AS "era"
   FROM unnest((SELECT $1::uuid[])) WITH ORDINALITY AS u("id", "n")
 ), ` + createRows + `, ` + worked
 )
