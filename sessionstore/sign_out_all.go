@@ -16,10 +16,12 @@ import (
 // beginEraQuery begins the next era, or the era $1 if that has not begun, as of $2 or else of now. An era
 // as of an earlier time is not begun if everyone was signed out since.
 const beginEraQuery = `
-WITH "began" AS (
-  INSERT INTO "sessionStoreEra" ("era", "at", "reason", "by")
-  SELECT COALESCE($1::bigint, max("era") + 1, 1), COALESCE($2::timestamptz, now()), $3::text, $4::text FROM "sessionStoreEra"
+WITH "next" AS MATERIALIZED (
+  SELECT COALESCE($1::bigint, max("era") + 1, 1) AS "era", COALESCE($2::timestamptz, now()) AS "at" FROM "sessionStoreEra"
   HAVING COALESCE(max("era") < $1, max("at") < $2, true)
+), "began" AS (
+  INSERT INTO "sessionStoreEra" ("era", "at", "reason", "by")
+  SELECT "era", "at", $3::text, $4::text FROM "next"
   ON CONFLICT DO NOTHING
   RETURNING "era"
 ), "told" AS MATERIALIZED (
