@@ -10,7 +10,7 @@ import (
 )
 
 // The heap uses a container's memory up to its limit. GOGC and GOMEMLIMIT win.
-func TestFitMemory(t *testing.T) { //nolint:paralleltest // the limits are the process's
+func TestFitMemory(t *testing.T) {
 	const container, most = 256 << 20, 256 << 20 * 9 / 10
 	for name, test := range map[string]struct {
 		container memlimit.Provider

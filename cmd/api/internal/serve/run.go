@@ -50,7 +50,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	log = traces.logger(log)
 	if err := fitMemory(memlimit.FromCgroup, cfg.Settings.Private()); err != nil {
-		log.Warn("the container's memory limit is unknown: set GOMEMLIMIT", "error", err)
+		log.WarnContext(ctx, "the container's memory limit is unknown: set GOMEMLIMIT", "error", err)
 	}
 	public, internal, err := listen(ctx, string(cfg.Settings.PublicAddr), string(cfg.Settings.InternalAddr))
 	if err != nil {
