@@ -100,7 +100,7 @@ func (s *Server) introspecting(next handler) handler {
 }
 
 // credentialsInForm reads client_secret_post, and leaves the body readable again. It returns
-// errNotBasic for anything but a form with a secret: the next handler judges that.
+// errNotBasic for anything but a form with a secret, which the next handler judges. A
 // form that cannot be read is an error of [readFormText].
 func credentialsInForm(r *http.Request) (id, secret credential, err error) {
 	if !hasMediaType(r.Header, formType) {

@@ -103,6 +103,9 @@ func causeOf(given []Cause, byDefault Reason) (Cause, error) {
 // pair never lives longer than the session.
 const expiry = `CASE WHEN r."sessionExpiresAt" <= r."expiresAt" THEN '` + string(ReasonExpired) + `' ELSE '` + string(ReasonIdle) + `' END`
 
+// currentEraQuery returns 0 for the first.
+const currentEraQuery = `SELECT COALESCE(` + era.Current + `, 0)`
+
 // ofThisEra is false of a token row r if everyone was signed out since its session began.
 const ofThisEra = `COALESCE(r."era", 0)` + era.Continues
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"strconv"
 
-	"github.com/latchkey-sessions/latchkey/internal/era"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
@@ -17,10 +16,7 @@ EXPLAIN (FORMAT JSON) SELECT 1 FROM "sessionStoreToken"
 WHERE "refreshToken" IS NULL AND "revokedAt" IS NULL AND "expiresAt" > now()`
 
 // A comparison with a column is something that PostgreSQL has statistics of.
-const (
-	currentEraQuery    = `SELECT COALESCE(` + era.Current + `, 0)`
-	estimateOfEraQuery = estimateQuery + ` AND "era" >= `
-)
+const estimateOfEraQuery = estimateQuery + ` AND "era" >= `
 
 const estimateKeptQuery = `EXPLAIN (FORMAT JSON) SELECT 1 FROM "sessionStore"`
 
