@@ -97,8 +97,7 @@ const settleAfter = time.Hour
 const elsewhereQuery = `
 SELECT (SELECT max("signsFrom") FROM "sessionStoreSigningKey" WHERE "verifiesUntil" IS NULL AND GREATEST("signsFrom", "storedAt") <= clock_timestamp() - $1::interval),
   (SELECT max("expiresOn") FROM "sessionStoreToken" WHERE "expiresOn" IS NOT NULL)
-WHERE ` + primary.Only + `
-`
+WHERE ` + primary.Only
 
 // elsewhere is what the databases of the copies say about replaced keys.
 type elsewhere struct {

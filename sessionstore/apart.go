@@ -30,8 +30,8 @@ type changing struct {
 func newChanging(query string) changing { return changing{query, sayApart(query)} }
 
 // change sends such a statement. In a schema that Citus distributes RETURNING may have no such
-// function. [Store.Ping] or the first refusal tells, and from then on the statements say it apart, which costs
-// little more.
+// function. [Store.Ping] or the first refusal shows it, and from then on the statements return it separately, which costs
+// PostgreSQL a little more.
 func (s statements) change(ctx context.Context, read func(pgx.Rows) error, of changing, args ...any) error {
 	if !s.saysApart.Load() {
 		err := s.pool.Read(ctx, read, of.query, args...)

@@ -30,35 +30,48 @@ WITH "next" AS MATERIALIZED (
 SELECT "era", (SELECT count(*) FROM "told") FROM "began"`
 
 // joinEraQuery gives the era $1 to the sessions that were created after $2 by statements that did not know
-// of it. Sessions from the future are not among them: the clock was ahead when they were made.
+// of it. Sessions from the future are not among them: the clock was ahead when they were made. They are
+// locked in the order of their ids, as everywhere.
 const joinEraQuery = `
 UPDATE "sessionStoreToken" SET "era" = $1
-WHERE "session" = ANY (ARRAY(SELECT "id" FROM "sessionStore" WHERE "createdAt" > $2 AND "createdAt" <= clock_timestamp() AND "revokedAt" IS NULL))
+WHERE "session" = ANY (ARRAY(
+    SELECT "id" FROM "sessionStore" WHERE "createdAt" > $2 AND "createdAt" <= clock_timestamp() AND "revokedAt" IS NULL
+    ORDER BY "id" FOR NO KEY UPDATE))
   AND COALESCE("era", 0) < $1`
 
 // errBegun says that another era had begun.
 var errBegun = errors.New("an era had begun")
 
-// beginEra begins an era in a transaction, and returns it. If the era is as of an earlier time,
-// sessions that were created since join it.
-func beginEra(ctx context.Context, tx pgx.Tx, o revocations.SignOut) (begun int64, err error) {
-	var told int64
-	switch err := tx.QueryRow(ctx, beginEraQuery, pgvalue.OrNull(o.Era), pgvalue.OrNull(o.At), o.Reason, pgvalue.OrNull(o.By)).Scan(&begun, &told); {
-	case pgvalue.IsNoRows(err):
-		return 0, errBegun
-	case err != nil:
-		return 0, err
-	}
-	if !o.At.IsZero() {
-		_, err = tx.Exec(ctx, joinEraQuery, begun, o.At)
-	}
-	return begun, err
+// beginner is a pool, or a connection.
+type beginner interface {
+	executor
+	BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error)
 }
 
-// joinAgain lets sessions that were being created while an era began join it.
-func joinAgain(ctx context.Context, db executor, begun int64, o revocations.SignOut) error {
-	_, err := db.Exec(ctx, joinEraQuery, begun, o.At)
-	return err
+// beginEra begins an era, and returns it. If the era is as of an earlier time, sessions that were created
+// since join it: with it, and again after it, as statements that did not see it were creating some.
+func beginEra(ctx context.Context, db beginner, o revocations.SignOut) (begun int64, err error) {
+	join := func(db executor) error {
+		if o.At.IsZero() {
+			return nil
+		}
+		_, err := db.Exec(ctx, joinEraQuery, begun, o.At)
+		return err
+	}
+	err = pgx.BeginTxFunc(ctx, db, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		var told int64
+		switch err := tx.QueryRow(ctx, beginEraQuery, pgvalue.OrNull(o.Era), pgvalue.OrNull(o.At), o.Reason, pgvalue.OrNull(o.By)).Scan(&begun, &told); {
+		case pgvalue.IsNoRows(err):
+			return errBegun
+		case err != nil:
+			return err
+		}
+		return join(tx)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return begun, join(db)
 }
 
 // mostEras is how often beginning an era is attempted while others are begun at the same time.
@@ -67,14 +80,7 @@ const mostEras = 10
 // signOutAll begins an era, and returns it; zero if everyone was signed out since o.At.
 func (s *Store) signOutAll(ctx context.Context, o revocations.SignOut) (begun int64, err error) {
 	for range mostEras {
-		err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
-			begun, err = beginEra(ctx, tx, o)
-			return err
-		})
-		if err == nil && !o.At.IsZero() {
-			err = joinAgain(ctx, s.pool, begun, o)
-		}
-		switch {
+		switch begun, err = beginEra(ctx, s.pool, o); {
 		case err == nil:
 			return begun, nil
 		case !errors.Is(err, errBegun):
@@ -121,18 +127,10 @@ func (s *Store) SignOutAllBefore(ctx context.Context, before time.Time, cause ..
 // signOutAnew begins an era again, as it began before, if it was lost in a failover or a restore, and
 // reports whether it was.
 func signOutAnew(ctx context.Context, conn *pgx.Conn, o revocations.SignOut) (bool, error) {
-	var begun int64
-	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) (err error) {
-		begun, err = beginEra(ctx, tx, o)
-		return err
-	})
-	if errors.Is(err, errBegun) {
+	switch _, err := beginEra(ctx, conn, o); {
+	case errors.Is(err, errBegun):
 		return false, nil
-	}
-	if err == nil {
-		err = joinAgain(ctx, conn, begun, o)
-	}
-	if err != nil {
+	case err != nil:
 		return false, sessionerr.Unavailable("sign everyone out again", err)
 	}
 	return true, nil

@@ -64,9 +64,9 @@ var (
 	liveDesc = prometheus.NewDesc(namespace+"_sessions_live_estimate",
 		"Live sessions, estimated from PostgreSQL's statistics. All replicas report the same.", nil, nil)
 	lastCleanupDesc = prometheus.NewDesc(namespace+"_cleanup_last_end_timestamp_seconds",
-		"When cleanup last came to its end in the shard, on any replica; 0 for never.", []string{"shard"}, nil)
+		"When cleanup last finished in the shard, on any replica; 0 for never.", []string{"shard"}, nil)
 	oldestEndedDesc = prometheus.NewDesc(namespace+"_cleanup_oldest_left_timestamp_seconds",
-		"When, of all ended sessions that are still in the shard, the first one ended; 0 for none.", []string{"shard"}, nil)
+		"When the first of all ended sessions that remain in the shard ended; 0 for none.", []string{"shard"}, nil)
 	cleanupIntervalDesc = prometheus.NewDesc(namespace+"_cleanup_interval_seconds",
 		"How often cleanup runs (LATCHKEY_CLEANUP_INTERVAL); 0 for never.", nil, nil)
 	keysDesc = prometheus.NewDesc(namespace+"_signing_keys",

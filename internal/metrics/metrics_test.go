@@ -340,11 +340,11 @@ func TestFactsAreAsLastLearnt(t *testing.T) {
 		# HELP latchkey_sessions_live_estimate Live sessions, estimated from PostgreSQL's statistics. All replicas report the same.
 		# TYPE latchkey_sessions_live_estimate gauge
 		latchkey_sessions_live_estimate 40
-		# HELP latchkey_cleanup_last_end_timestamp_seconds When cleanup last came to its end in the shard, on any replica; 0 for never.
+		# HELP latchkey_cleanup_last_end_timestamp_seconds When cleanup last finished in the shard, on any replica; 0 for never.
 		# TYPE latchkey_cleanup_last_end_timestamp_seconds gauge
 		latchkey_cleanup_last_end_timestamp_seconds{shard="east"} 0
 		latchkey_cleanup_last_end_timestamp_seconds{shard="first"} 1.7000000005e+09
-		# HELP latchkey_cleanup_oldest_left_timestamp_seconds When, of all ended sessions that are still in the shard, the first one ended; 0 for none.
+		# HELP latchkey_cleanup_oldest_left_timestamp_seconds When the first of all ended sessions that remain in the shard ended; 0 for none.
 		# TYPE latchkey_cleanup_oldest_left_timestamp_seconds gauge
 		latchkey_cleanup_oldest_left_timestamp_seconds{shard="east"} 0
 		latchkey_cleanup_oldest_left_timestamp_seconds{shard="first"} 1e+09

@@ -106,7 +106,7 @@ func (r *Source) signOutAnew(ctx context.Context, conn *pgx.Conn, o SignOut) err
 	defer cancel()
 	forgotten, err := r.SignOutAnew(ctx, conn, o)
 	if forgotten {
-		r.Logger.WarnContext(ctx, "the database had forgotten that everyone was signed out: they are signed out anew", slog.Time("at", o.At))
+		r.Logger.WarnContext(ctx, "the database had forgotten that everyone was signed out: they are signed out again", slog.Time("at", o.At))
 	}
 	return err
 }

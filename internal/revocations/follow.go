@@ -148,7 +148,7 @@ func (f *follower) begin(ctx context.Context) error {
 
 // queryState is query for the database's state alone: anything else that it returns is read again.
 func (f *follower) queryState(ctx context.Context) (state, error) {
-	return f.query(ctx, stateOfDatabase, nil, func(verifier.Revocation, SignOut) {}, func(verifier.Revocation, Ended) {})
+	return f.query(ctx, stateOfDatabase, nil, func(verifier.Revocation, Ended) {}, func(verifier.Revocation, SignOut) {})
 }
 
 // execer is a connection, or a pool.
@@ -182,12 +182,7 @@ func (f *follower) read(ctx context.Context, everything bool) error {
 	if everything {
 		era = 0
 	}
-	now, err := f.query(ctx, query, args, func(r verifier.Revocation, o SignOut) {
-		f.memory.signedOut(o)
-		if everything || o.Era != f.era {
-			b.Sessions, era = append(b.Sessions, r), o.Era
-		}
-	}, func(r verifier.Revocation, e Ended) {
+	now, err := f.query(ctx, query, args, func(r verifier.Revocation, e Ended) {
 		b.Sessions = append(b.Sessions, r)
 		if !e.At.IsZero() {
 			f.memory.add(e)
@@ -196,6 +191,11 @@ func (f *follower) read(ctx context.Context, everything bool) error {
 			watch.Reset(patience)
 			f.set.Apply(b)
 			b = verifier.Batch{Sessions: b.Sessions[:0]}
+		}
+	}, func(r verifier.Revocation, o SignOut) {
+		f.memory.signedOut(o)
+		if everything || o.Era != f.era {
+			b.Sessions, era = append(b.Sessions, r), o.Era
 		}
 	})
 	switch {
@@ -227,7 +227,7 @@ func (f *follower) read(ctx context.Context, everything bool) error {
 // if it expects many rows, takes much longer than running it; and the pool's time
 // limit is meant for requests. Each transaction sets both, because behind a pooler
 // the next one may be on another server connection.
-func (f *follower) query(ctx context.Context, query string, args []any, signedOut func(verifier.Revocation, SignOut), found func(verifier.Revocation, Ended)) (now state, err error) {
+func (f *follower) query(ctx context.Context, query string, args []any, found func(verifier.Revocation, Ended), signedOut func(verifier.Revocation, SignOut)) (now state, err error) {
 	var batch pgx.Batch
 	batch.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY`)
 	batch.Queue(`SET LOCAL jit = off`)

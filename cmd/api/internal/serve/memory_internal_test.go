@@ -16,6 +16,7 @@ func TestFitMemory(t *testing.T) {
 		container memlimit.Provider
 		variable  string // GOMEMLIMIT
 		gogc      int
+		given     bool // it, by an operator
 		private   bool
 
 		wantLimit int64
@@ -24,7 +25,8 @@ func TestFitMemory(t *testing.T) {
 	}{
 		"a limit":                    {container: memlimit.Limit(container), gogc: 100, wantLimit: most, wantGOGC: 400},
 		"next to PostgreSQL":         {container: memlimit.Limit(container), gogc: 100, private: true, wantLimit: most, wantGOGC: 150},
-		"GOGC":                       {container: memlimit.Limit(container), gogc: 50, wantLimit: most, wantGOGC: 50},
+		"GOGC":                       {container: memlimit.Limit(container), gogc: 50, given: true, wantLimit: most, wantGOGC: 50},
+		"GOGC, as by default":        {container: memlimit.Limit(container), gogc: 100, given: true, wantLimit: most, wantGOGC: 100},
 		"GOMEMLIMIT":                 {container: memlimit.Limit(container), variable: "100MiB", gogc: 100, wantLimit: 100 << 20, wantGOGC: 400},
 		"no limit":                   {container: failing(memlimit.ErrNoLimit), gogc: 100, wantLimit: math.MaxInt64, wantGOGC: 150},
 		"no container":               {container: failing(memlimit.ErrNoCgroup), gogc: 100, wantLimit: math.MaxInt64, wantGOGC: 150},
@@ -40,7 +42,7 @@ func TestFitMemory(t *testing.T) {
 			}
 			oldLimit, oldGOGC := debug.SetMemoryLimit(before), debug.SetGCPercent(test.gogc)
 			t.Cleanup(func() { debug.SetMemoryLimit(oldLimit); debug.SetGCPercent(oldGOGC) })
-			err := fitMemory(test.container, test.private)
+			err := fitMemory(test.container, test.private, test.given)
 			if (err != nil) != test.fails {
 				t.Error(err)
 			}

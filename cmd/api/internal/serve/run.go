@@ -49,7 +49,8 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	log = traces.logger(log)
-	if err := fitMemory(memlimit.FromCgroup, cfg.Settings.Private()); err != nil {
+	_, isGOGCSet := cfg.Environment.Lookup("GOGC")
+	if err := fitMemory(memlimit.FromCgroup, cfg.Settings.Private(), isGOGCSet); err != nil {
 		log.WarnContext(ctx, "the container's memory limit is unknown: set GOMEMLIMIT", "error", err)
 	}
 	public, internal, err := listen(ctx, string(cfg.Settings.PublicAddr), string(cfg.Settings.InternalAddr))
