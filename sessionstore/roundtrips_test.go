@@ -41,6 +41,12 @@ func (c *tripCounter) Read(b []byte) (int, error) {
 // one is a store on one connection, and the round trips that were made on it.
 func one(tb testing.TB, cfg sessionstore.Config) (*sessionstore.Store, *atomic.Int64) {
 	tb.Helper()
+	store, _, trips := oneConnection(tb, cfg)
+	return store, trips
+}
+
+func oneConnection(tb testing.TB, cfg sessionstore.Config) (*sessionstore.Store, *pgxpool.Pool, *atomic.Int64) {
+	tb.Helper()
 	poolConfig, err := pgxpool.ParseConfig(testdb.URL(tb))
 	if err != nil {
 		tb.Fatal(err)
@@ -60,7 +66,7 @@ func one(tb testing.TB, cfg sessionstore.Config) (*sessionstore.Store, *atomic.I
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return store, &trips
+	return store, pool, &trips
 }
 
 type operationOnSession struct {

@@ -21,10 +21,11 @@ import (
 )
 
 // The cost of an operation on one database, on a router with only that one, with two and three
-// databases of one server, and with three schemas of one database: the processor time of this process, and of the connections to PostgreSQL.
-// Only figures from a quiet machine mean anything.
+// databases of one server, and with three schemas of one database: the processor time of this process
+// and of the connections to PostgreSQL. They take turns every few operations, so that whatever else
+// the machine does concerns all of them. Only figures from a quiet machine mean anything.
 //
-//	go test ./internal/shards -run '^$' -bench Shards -benchtime 5s -count 5
+//	go test ./internal/shards -run '^$' -bench Shards -benchtime 10000x -count 5
 func BenchmarkShards(b *testing.B) {
 	databases := func(n int) (urls []string) {
 		for range n {
@@ -32,6 +33,14 @@ func BenchmarkShards(b *testing.B) {
 		}
 		return urls
 	}
+	const population = 300
+	type installation struct {
+		name  string
+		pools []*pgxpool.Pool
+		store httpapi.Store
+		pairs []sessionstore.TokenPair
+	}
+	var installations []*installation
 	for _, on := range []struct {
 		name string
 		urls []string
@@ -42,66 +51,79 @@ func BenchmarkShards(b *testing.B) {
 		{"shards=3", databases(3)},
 		{"schemas=3", testdb.SchemaURLs(b)},
 	} {
-		pools := make([]*pgxpool.Pool, len(on.urls))
-		for i, url := range on.urls {
+		in := &installation{name: on.name}
+		for _, url := range on.urls {
 			cfg, err := pgxpool.ParseConfig(url)
 			if err != nil {
 				b.Fatal(err)
 			}
 			cfg.MaxConns = 1 // all work of a database is that of one process
-			if pools[i], err = pgxpool.NewWithConfig(b.Context(), cfg); err != nil {
-				b.Fatal(err)
-			}
-			b.Cleanup(pools[i].Close)
-		}
-		k := setup(b, testkeys.Ring(b), config(), pools...)
-		var store httpapi.Store = k
-		name := on.name
-		if name == "store" {
-			store = k.stores[0]
-		}
-		const population = 300
-		var pairs []sessionstore.TokenPair
-		for i := range population {
-			_, pair, err := store.Create(b.Context(), sessionstore.CreateParams{Subject: fmt.Sprintf("user-%d", i)})
+			pool, err := pgxpool.NewWithConfig(b.Context(), cfg)
 			if err != nil {
 				b.Fatal(err)
 			}
-			pairs = append(pairs, pair)
+			b.Cleanup(pool.Close)
+			in.pools = append(in.pools, pool)
 		}
-		for _, op := range []struct {
-			name string
-			do   func(i int) error
-		}{
-			{"create", func(i int) error {
-				_, _, err := store.Create(b.Context(), sessionstore.CreateParams{Subject: fmt.Sprintf("user-%d", i)})
-				return err
-			}},
-			{"get", func(i int) error {
-				_, _, err := store.Get(b.Context(), string(pairs[i%population].AccessToken))
-				return err
-			}},
-			{"refresh", func(i int) error {
-				refreshed, err := store.RefreshTokensWith(b.Context(), string(pairs[i%population].RefreshToken), sessionstore.RefreshOptions{})
-				pairs[i%population] = refreshed.Pair
-				return err
-			}},
-			{"list", func(i int) error {
-				_, err := store.List(b.Context(), fmt.Sprintf("user-%d", i%population), sessionstore.ListParams{})
-				return err
-			}},
-		} {
-			b.Run(name+"/"+op.name, func(b *testing.B) {
-				own, theirs := cpuOfSelf(b), cpuOfBackends(b, pools)
-				for i := range b.N {
-					if err := op.do(i); err != nil {
-						b.Fatal(err)
+		k := setup(b, testkeys.Ring(b), config(), in.pools...)
+		in.store = k
+		if in.name == "store" {
+			in.store = k.stores[0]
+		}
+		for i := range population {
+			_, pair, err := in.store.Create(b.Context(), sessionstore.CreateParams{Subject: fmt.Sprintf("user-%d", i)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			in.pairs = append(in.pairs, pair)
+		}
+		installations = append(installations, in)
+	}
+
+	for _, op := range []struct {
+		name string
+		do   func(in *installation, i int) error
+	}{
+		{"create", func(in *installation, i int) error {
+			_, _, err := in.store.Create(b.Context(), sessionstore.CreateParams{Subject: fmt.Sprintf("user-%d", i)})
+			return err
+		}},
+		{"get", func(in *installation, i int) error {
+			_, _, err := in.store.Get(b.Context(), string(in.pairs[i%population].AccessToken))
+			return err
+		}},
+		{"refresh", func(in *installation, i int) error {
+			pair := &in.pairs[i%population]
+			refreshed, err := in.store.RefreshTokensWith(b.Context(), string(pair.RefreshToken), sessionstore.RefreshOptions{})
+			*pair = refreshed.Pair
+			return err
+		}},
+		{"list", func(in *installation, i int) error {
+			_, err := in.store.List(b.Context(), fmt.Sprintf("user-%d", i%population), sessionstore.ListParams{})
+			return err
+		}},
+	} {
+		b.Run(op.name, func(b *testing.B) {
+			const turn = 250 // operations
+			own, theirs := make([]time.Duration, len(installations)), make([]time.Duration, len(installations))
+			for from := 0; from < b.N; from += turn {
+				for n, in := range installations {
+					self, backends := cpuOfSelf(b), cpuOfBackends(b, in.pools)
+					for i := from; i < min(from+turn, b.N); i++ {
+						if err := op.do(in, i); err != nil {
+							b.Fatal(err)
+						}
 					}
+					own[n] += cpuOfSelf(b) - self
+					theirs[n] += cpuOfBackends(b, in.pools) - backends
 				}
-				b.ReportMetric(float64((cpuOfSelf(b)-own).Microseconds())/float64(b.N), "process-cpu-µs/op")
-				b.ReportMetric(float64((cpuOfBackends(b, pools)-theirs).Microseconds())/float64(b.N), "postgres-cpu-µs/op")
-			})
-		}
+			}
+			b.ReportMetric(0, "ns/op") // of all installations together: says nothing
+			for n, in := range installations {
+				b.ReportMetric(float64(own[n].Microseconds())/float64(b.N), in.name+"-process-µs/op")
+				b.ReportMetric(float64(theirs[n].Microseconds())/float64(b.N), in.name+"-postgres-µs/op")
+			}
+		})
 	}
 }
 
