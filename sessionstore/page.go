@@ -84,8 +84,8 @@ const pageColumns = `"id", "subject", "checksum", "clientLabel", "clientUserAgen
 // index gives the source in the given order. Sessions are read one by one until the page
 // is full, or $1 have been read. The last one within reach is returned even if the
 // condition does not hold: it is where the next page begins. Subselects hide from PostgreSQL what
-// is searched for: it would expect less work if it knew that it is nothing, and plan each page
-// anew, which takes twice as long as reading it.
+// is searched for: it would expect less work if it knew that it is nothing, and plan each
+// page again, which takes twice as long as reading it.
 func pageQuery(source, order, condition string) string {
 	return `
 SELECT ` + sessionColumns + `, COALESCE(r."claims", ''), e."endedAt", e."reason", e."by", f."isWanted", s."n" = $1
