@@ -62,8 +62,9 @@ build: ## Build bin/api
 .PHONY: test
 test: ## Run the tests, on a real PostgreSQL
 	@# make lint has vet, which go test would run in each package again. What needs npm is left to make clients.
+	@# make lint also has the test of the docs' English.
 	@# Tests leave much memory that need not be collected before they end.
-	TEST_WITHOUT_NPM=1 GOGC=$${GOGC:-400} go test -vet=off -p $(PACKAGES) -parallel $(PARALLEL) $(TESTED)
+	TEST_WITHOUT_NPM=1 GOGC=$${GOGC:-400} go test -vet=off -skip '^TestEnglish$$' -p $(PACKAGES) -parallel $(PARALLEL) $(TESTED)
 
 .PHONY: race
 race: ## Run the tests with the race detector (needs a C compiler)

@@ -143,7 +143,11 @@ func TestAppetite(t *testing.T) { //nolint:paralleltest // it measures
 	if *appetiteTime == 0 {
 		t.Parallel()
 	}
-	const replicas, connections, turns = 2, 10, 8
+	const replicas, connections = 2, 10
+	turns := 2
+	if *appetiteTime > 0 {
+		turns = 8
+	}
 	cfg := limited(10, sessionstore.EndOldest)
 	k := setupFast(t, cfg)
 	k.fill(t, "spender", 0, *appetiteLive)
@@ -155,7 +159,7 @@ func TestAppetite(t *testing.T) { //nolint:paralleltest // it measures
 	users := crowd{stores: stores, users: 10}
 	gluttons := []*glutton{{stores: stores, subject: "spender"}, {stores: stores, subject: "hoarder"}}
 
-	turn := max(*appetiteTime/(2*turns), 100*time.Millisecond)
+	turn := max(*appetiteTime/time.Duration(2*turns), 100*time.Millisecond)
 	var without, beside []map[string][]time.Duration
 	for range turns { // by turns, because a machine's speed varies
 		quiet, stop := context.WithTimeout(t.Context(), turn)

@@ -21,6 +21,7 @@ type cluster struct {
 	server   server // nil: not started here
 	admin    *pgxpool.Pool
 	base     string // URL of any of its databases
+	near     string // the same, by the shortest way
 	template string // "": not made yet
 	prefix   string // of the databases' names
 	strategy string
@@ -74,9 +75,12 @@ func newCluster(ctx context.Context) (*cluster, error) {
 		return nil, err
 	}
 	// Several test binaries may use one server at once.
-	c := &cluster{server: srv, base: base, prefix: "latchkey_test_" + strings.ToLower(rand.Text()[:10])}
+	c := &cluster{server: srv, base: base, near: base, prefix: "latchkey_test_" + strings.ToLower(rand.Text()[:10])}
 	if srv != nil {
 		c.template = "postgres" // [newServer] has put the schema there
+	}
+	if l, ok := srv.(*local); ok {
+		c.near = l.Socket().URL("template1")
 	}
 	if err := c.prepare(ctx); err != nil {
 		return nil, errors.Join(err, c.end(ctx))
@@ -158,6 +162,11 @@ func (c *cluster) end(ctx context.Context) error {
 // url returns the URL of another database on the cluster.
 func (c *cluster) url(database string) string {
 	return withDatabase(c.base, database)
+}
+
+// nearURL is [cluster.url] for connections of the test itself, which nothing is put in between.
+func (c *cluster) nearURL(database string) string {
+	return withDatabase(c.near, database)
 }
 
 // source decides where the databases are, and starts that server if necessary.

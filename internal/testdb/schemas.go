@@ -15,7 +15,8 @@ var schemas = []string{`public`, `east`, `"West-2"`}
 func SchemaURLs(tb testing.TB) []string {
 	tb.Helper()
 
-	base := databaseOf(tb, (*cluster).createSchemas)
+	c, name := databaseOf(tb, (*cluster).createSchemas)
+	base := c.url(name)
 	urls := make([]string, len(schemas))
 	for i, schema := range schemas {
 		urls[i] = withSearchPath(base, schema)

@@ -36,18 +36,20 @@ func Main(m *testing.M) int {
 func URL(tb testing.TB) string {
 	tb.Helper()
 
-	return databaseOf(tb, (*cluster).create)
+	c, name := databaseOf(tb, (*cluster).create)
+
+	return c.url(name)
 }
 
-// databaseOf returns the libpq URL of a database that create makes, and that is dropped when the test ends.
-func databaseOf(tb testing.TB, create func(*cluster, context.Context) (string, error)) string {
+// databaseOf returns the name of a database that create makes, and that is dropped when the test ends.
+func databaseOf(tb testing.TB, create func(*cluster, context.Context) (string, error)) (c *cluster, name string) {
 	tb.Helper()
 
 	c, err := shared()
 	if err != nil {
 		tb.Fatalf("no database for tests: %v", err)
 	}
-	name, err := create(c, tb.Context())
+	name, err = create(c, tb.Context())
 	if err != nil {
 		tb.Fatalf("testdb: create a database: %v", err)
 	}
@@ -57,14 +59,16 @@ func databaseOf(tb testing.TB, create func(*cluster, context.Context) (string, e
 		}
 	})
 
-	return c.url(name)
+	return c, name
 }
 
 // Pool returns connections to a database that belongs to the test alone.
 func Pool(tb testing.TB) *pgxpool.Pool {
 	tb.Helper()
 
-	return open(tb, URL(tb))
+	c, name := databaseOf(tb, (*cluster).create)
+
+	return open(tb, c.nearURL(name))
 }
 
 // ForExample is [Pool] for example functions, which have no [testing.TB]: it panics without a database. The
@@ -80,7 +84,7 @@ func ForExample() (*pgxpool.Pool, func()) {
 	must(err)
 	name, err := c.create(ctx)
 	must(err)
-	pool, err := pgxpool.New(ctx, c.url(name))
+	pool, err := pgxpool.New(ctx, c.nearURL(name))
 	must(err)
 
 	return pool, func() {
