@@ -13,8 +13,8 @@ import (
 )
 
 // change runs f with the lock, and has the copies written. Its statements see what was
-// committed before the lock was taken; its times are those of clock_timestamp(), since now() is
-// that of the wait's beginning.
+// committed before the lock was taken; its times are those of clock_timestamp() or
+// statement_timestamp(), since now() is that of the wait's beginning.
 func (s *Store) change(ctx context.Context, f func(pgx.Tx) (changed bool, err error)) error {
 	copies, _ := s.readCopies(ctx) // those that can be read
 	if err := s.changeOwn(ctx, copies, f); err != nil {

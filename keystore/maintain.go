@@ -67,13 +67,14 @@ func (s *Store) rotateIfDue(ctx context.Context, tx pgx.Tx) (made string, err er
 // A pair's row has the day on which its refresh token expires, which is its last
 // token: so the latest day of all rows is after the expiry of any token that was
 // signed until now, and an index gives it at once. $3 is that of other databases, $4 since
-// when a key signs that all of them have had for long enough.
+// when a key signs that all of them have had for long enough. Citus accepts no clock_timestamp()
+// in a condition.
 const settleQuery = `
-UPDATE "sessionStoreSigningKey" k SET "verifiesUntil" = $2::interval + GREATEST(clock_timestamp(),
+UPDATE "sessionStoreSigningKey" k SET "verifiesUntil" = $2::interval + GREATEST(statement_timestamp(),
   (SELECT (GREATEST(max("expiresOn"), $3::date) + 1)::timestamp AT TIME ZONE 'UTC' FROM "sessionStoreToken" WHERE "expiresOn" IS NOT NULL))
 WHERE k."verifiesUntil" IS NULL AND EXISTS (
   SELECT FROM "sessionStoreSigningKey" next
-  WHERE next."signsFrom" > k."signsFrom" AND next."signsFrom" <= LEAST(clock_timestamp() - $1::interval, $4::timestamptz))`
+  WHERE next."signsFrom" > k."signsFrom" AND next."signsFrom" <= LEAST(statement_timestamp() - $1::interval, $4::timestamptz))`
 
 // settle finds out until when replaced keys are needed. While a database with sessions does not answer, or has not had
 // the new keys for long enough, that is not known: a later call does it.
@@ -86,7 +87,7 @@ func (s *Store) settle(ctx context.Context, tx pgx.Tx) (settled int64, err error
 	return tag.RowsAffected(), err
 }
 
-const expireQuery = `DELETE FROM "sessionStoreSigningKey" WHERE "verifiesUntil" <= clock_timestamp()`
+const expireQuery = `DELETE FROM "sessionStoreSigningKey" WHERE "verifiesUntil" <= statement_timestamp()`
 
 const sealAnewQuery = `UPDATE "sessionStoreSigningKey" SET "sealed" = $2 WHERE "id" = $1`
 

@@ -5,11 +5,15 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
 )
 
 // The program on distributed schemas of Citus, with a role that is not a superuser: migrations, rights,
@@ -116,4 +120,82 @@ func setQuery(u *url.URL, name, value string) {
 	query := u.Query()
 	query.Set(name, value)
 	u.RawQuery = query.Encode()
+}
+
+// The service on schemas that Citus distributes: signing keys in PostgreSQL are replaced, session data is
+// sealed and sealed again, and the operators' page shows and ends the sessions of all shards.
+func TestKeysAndDataOnCitus(t *testing.T) {
+	t.Parallel()
+	if !testdb.HasCitus() {
+		t.Skip("TEST_CITUS_URL names no Citus cluster")
+	}
+	const note = "only-the-backend-may-read-this"
+	s := &sharded{t: t, urls: testdb.CitusURLs(t, 3)}
+	file := filepath.Join(t.TempDir(), "keyset.json")
+	generateDataKey(t, file, "it seals")
+	s.settings = configure(t, s.urls[0]).With(s.shards(1, 1)).With(env{
+		"LATCHKEY_SIGNING_KEYS_FILE": "", "LATCHKEY_KEY_ENCRYPTION_KEY": sealingKey("a"), "LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE": file,
+	})
+	s.settings["LATCHKEY_SERVICE_KEYS"] += ",grace:grace-may-see-and-end-sessions-0001:operator"
+	mustAPI(t, t.TempDir(), s.settings, "migrate")
+
+	api := start(t, t.TempDir(), s.settings)
+	all := s.ofEach(api)
+	for i := range all {
+		all[i].pair = api.CreateSession(testKey, `{"subject":"`+all[i].subject+`","data":{"note":"`+note+`"}}`)
+		all[i].id = all[i].pair.Session.ID
+		if strings.Contains(rowsOf(t, s.urls[i]), note) {
+			t.Errorf("shard %d shows session data", i)
+		}
+	}
+
+	// The signing keys.
+	first := signer(t, all[0].pair.AccessToken)
+	mustLine(t, s.settings, "keys", "rotate", "--now")
+	api.Await("the new signature", func() bool { return signer(t, s.create(api, "later").pair.AccessToken) != first })
+	for i := range all {
+		if status := api.Current(all[i].pair.AccessToken); status != http.StatusOK {
+			t.Errorf("a token of the replaced key, on shard %d: %d", i, status)
+		}
+		if status := s.refresh(api, &all[i]); status != http.StatusOK || signer(t, all[i].pair.AccessToken) == first {
+			t.Errorf("a refresh on shard %d: %d", i, status)
+		}
+	}
+
+	// The key of the data.
+	api.End(syscall.SIGTERM)
+	second := generateDataKey(t, file, opensOnly)
+	mustLine(t, nil, "data", "keys", "promote", second, "--file", file)
+	api = start(t, t.TempDir(), s.settings)
+	if printed := mustAPI(t, t.TempDir(), s.settings, "data", "reencrypt"); !strings.Contains(printed, second) {
+		t.Errorf("reencrypt: %q", printed)
+	}
+	for i, h := range all {
+		if status, body := api.Send(http.MethodGet, api.Internal+"/v1/sessions/"+h.id, testKey, nil); status != http.StatusOK || !strings.Contains(body, note) {
+			t.Errorf("the data on shard %d: %d %s", i, status, body)
+		}
+	}
+
+	// The operators' page.
+	link := strings.TrimSpace(mustLine(t, s.settings.With(env{"LATCHKEY_INTERNAL_ADDR": strings.TrimPrefix(api.Internal, "http://")}), "console"))
+	_, path, _ := strings.Cut(link, "/console/")
+	cookies := signIn(t, api.Internal+"/console/"+path, nil)
+	for i, h := range all {
+		for _, path := range []string{"/subject?id=" + url.QueryEscape(h.subject), "/sessions/" + h.id, "/?q=" + url.QueryEscape(h.subject), "/now"} {
+			status, page := api.Send(http.MethodGet, api.Internal+"/console"+path, "", nil, "Cookie", cookies)
+			if status != http.StatusOK || path != "/now" && !strings.Contains(page, h.subject) {
+				t.Errorf("%s, on shard %d: %d %s", path, i, status, page)
+			}
+		}
+	}
+	if status, body := api.Send(http.MethodDelete, api.Internal+"/v1/sessions?subject="+all[1].subject, testKey, nil); status >= http.StatusBadRequest {
+		t.Errorf("a sign-out everywhere: %d %s", status, body)
+	}
+	if status := s.refresh(api, &all[1]); status != http.StatusBadRequest {
+		t.Errorf("a refresh after a sign-out everywhere: %d", status)
+	}
+	api.Stop()
+	if log := api.Stderr.String(); strings.Contains(log, `"level":"ERROR"`) {
+		t.Errorf("the log has errors:\n%s", log)
+	}
 }

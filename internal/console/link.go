@@ -24,9 +24,10 @@ const makeLinkQuery = `
 WITH "gone" AS (DELETE FROM "sessionStoreConsoleLink" WHERE "expiresAt" <= now())
 INSERT INTO "sessionStoreConsoleLink" ("digest", "operator", "expiresAt") VALUES ($1, $2, now() + $3)`
 
+// Citus accepts no now() in RETURNING.
 const useLinkQuery = `
-DELETE FROM "sessionStoreConsoleLink" WHERE "digest" = $1
-RETURNING "operator", "expiresAt" > now()`
+WITH "used" AS (DELETE FROM "sessionStoreConsoleLink" WHERE "digest" = $1 RETURNING "operator", "expiresAt")
+SELECT "operator", "expiresAt" > now() FROM "used"`
 
 // MakeLink returns the path of a link that signs an operator in, once. Anyone who can write to
 // the database can make one; the database has only its digest.

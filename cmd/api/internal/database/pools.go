@@ -75,9 +75,6 @@ func newRequestPool(ctx context.Context, s Source, tracer pgx.QueryTracer) (*pgx
 	if !s.Pooled {
 		parameters[isolationLevel] = readCommitted
 		parameters["jit"] = "off" // compiling a statement takes far longer than running it
-		// So does planning it, which PostgreSQL would do for the first five arguments on each connection. The best plan
-		// of these statements depends on none.
-		parameters["plan_cache_mode"] = "force_generic_plan"
 		parameters["statement_timeout"], parameters["idle_in_transaction_session_timeout"] = statementTimeout, statementTimeout
 	}
 	return newPool(ctx, s, max(minRequestConns, requestConns/int32(max(1, s.Share))), tracer, parameters) //nolint:gosec // G115: a few
