@@ -95,7 +95,7 @@ func published(ctx context.Context, tx pgx.Tx) (string, error) {
 	return orNone(tx.QueryRow(ctx, publishedQuery))
 }
 
-const signNowQuery = `UPDATE "sessionStoreSigningKey" SET "signsFrom" = clock_timestamp() WHERE "id" = $1`
+const signNowQuery = `UPDATE "sessionStoreSigningKey" SET "signsFrom" = statement_timestamp() WHERE "id" = $1`
 
 func signNow(ctx context.Context, tx pgx.Tx, id string) error {
 	_, err := tx.Exec(ctx, signNowQuery, id)

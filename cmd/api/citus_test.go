@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -151,7 +152,10 @@ func TestKeysAndDataOnCitus(t *testing.T) {
 
 	// The signing keys.
 	first := signer(t, all[0].pair.AccessToken)
-	mustLine(t, s.settings, "keys", "rotate", "--now")
+	mustLine(t, s.settings, "keys", "rotate")
+	if printed := mustLine(t, s.settings, "keys", "rotate", "--now"); !strings.Contains(printed, "it signs now") {
+		t.Errorf("rotate --now printed %q", printed)
+	}
 	api.Await("the new signature", func() bool { return signer(t, s.create(api, "later").pair.AccessToken) != first })
 	for i := range all {
 		if status := api.Current(all[i].pair.AccessToken); status != http.StatusOK {
@@ -161,6 +165,9 @@ func TestKeysAndDataOnCitus(t *testing.T) {
 			t.Errorf("a refresh on shard %d: %d", i, status)
 		}
 	}
+
+	mustLine(t, s.settings, "keys", "revoke", first)
+	api.Await("the end of the first key", func() bool { kids, _, _ := api.publishedKeys(); return !slices.Contains(kids, first) })
 
 	// The key of the data.
 	api.End(syscall.SIGTERM)
