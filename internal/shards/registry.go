@@ -255,7 +255,7 @@ func add(ctx context.Context, first querier, shard *pgxpool.Pool, name string, e
 // Remove takes a shard out of the first one's list for good. It may have no live session, nor a note
 // of work on another shard, which nobody would read any more. Its database is not changed.
 func Remove(ctx context.Context, first *pgxpool.Pool, e Entry, shard *pgxpool.Pool, store *sessionstore.Store) error {
-	live, err := HasLive(ctx, store)
+	live, err := store.HasLive(ctx)
 	if err != nil {
 		return err
 	}
@@ -271,18 +271,4 @@ func Remove(ctx context.Context, first *pgxpool.Pool, e Entry, shard *pgxpool.Po
 	}
 	_, err = isolation.Pool{Pool: first}.Exec(ctx, removeEntryQuery, e.ID)
 	return err
-}
-
-// HasLive reports whether a shard has a live session.
-func HasLive(ctx context.Context, store *sessionstore.Store) (bool, error) {
-	params := sessionstore.FindParams{ListParams: sessionstore.ListParams{Limit: 1}}
-	for {
-		page, err := store.Find(ctx, params)
-		if err != nil || len(page.Sessions) > 0 {
-			return err == nil, err
-		}
-		if params.Cursor = page.NextCursor; params.Cursor == "" {
-			return false, nil
-		}
-	}
 }
