@@ -1,9 +1,11 @@
 package shards_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -23,13 +25,20 @@ type outage struct {
 	isDrained  bool
 	isAtStart  bool // the router begins without it
 	ownServers bool
+	layout     *layout // whose shard is not recognised, since it cannot be taken away
 }
 
-var outages = []outage{
-	{name: "a server stops", down: 1, ownServers: true},
-	{name: "the first shard", down: 0},
-	{name: "a drained shard", down: 1, isDrained: true},
-	{name: "at the start", down: 1, isAtStart: true},
+func outages() []outage {
+	all := []outage{
+		{name: "a server stops", down: 1, ownServers: true},
+		{name: "the first shard", down: 0},
+		{name: "a drained shard", down: 1, isDrained: true},
+		{name: "at the start", down: 1, isAtStart: true},
+	}
+	for i := range layouts {
+		all = append(all, outage{name: "of " + layouts[i].name, down: 1, isAtStart: true, layout: &layouts[i]})
+	}
+	return all
 }
 
 // setup returns what takes the shard away and brings it back. Nothing runs.
@@ -38,6 +47,18 @@ func (o outage) setup(t *testing.T, cfg sessionstore.Config) (k *kit, stop, star
 	if o.ownServers {
 		k, servers := threeServers(t, cfg)
 		return k, servers[o.down].Stop, servers[o.down].Start
+	}
+	if o.layout != nil {
+		k = o.layout.setup(t, cfg)
+		var isDown atomic.Bool
+		check := k.cfg.Shards[o.down].Check
+		k.cfg.Shards[o.down].Check = func(ctx context.Context) error {
+			if isDown.Load() {
+				return errors.New("it is down")
+			}
+			return check(ctx)
+		}
+		return k, func() { isDown.Store(true) }, func() { isDown.Store(false) }
 	}
 	k = setup(t, testkeys.Ring(t), cfg, testdb.Pool(t), testdb.Pool(t), testdb.Pool(t))
 	admin := k.pools[o.down].Config().ConnConfig.Copy()
@@ -149,7 +170,7 @@ func (k *kit) wantLive(t *testing.T, what string, ids ...uuid.UUID) {
 // than the one that created the sessions.
 func TestTheLimitWithoutAShard(t *testing.T) {
 	t.Parallel()
-	for _, o := range outages {
+	for _, o := range outages() {
 		t.Run(o.name, func(t *testing.T) {
 			t.Parallel()
 			k, stop, start := o.setup(t, limited(2, sessionstore.EndOldest))
@@ -214,7 +235,7 @@ func TestTheLimitWithoutAShard(t *testing.T) {
 // counted and leave no room, however often it was replaced. No other one does.
 func TestTheLimitRefusesWithoutAShard(t *testing.T) {
 	t.Parallel()
-	for _, o := range outages {
+	for _, o := range outages() {
 		t.Run(o.name, func(t *testing.T) {
 			t.Parallel()
 			k, stop, start := o.setup(t, limited(2, sessionstore.RefuseNew))
