@@ -224,10 +224,13 @@ func TestShardsBehindPgBouncer(t *testing.T) {
 	t.Parallel()
 	direct, shard := testdb.URL(t), testdb.URL(t)
 	pooled := pgBouncer(t, direct)
-	host := strings.Split(strings.SplitAfter(pooled, "@")[1], "/")[0]
+	bouncer, err := url.Parse(pooled)
+	if err != nil {
+		t.Fatal(err)
+	}
 	settings := configure(t, pooled).With(env{
 		"LATCHKEY_DIRECT_DATABASE_URL": direct, "LATCHKEY_REVOCATION_BOUND": bound.String(), "LATCHKEY_CLEANUP_INTERVAL": "0",
-		"LATCHKEY_SHARDS":             "first:0 east=" + changeURL(t, shard, func(u *url.URL) { u.Host = host }) + " east.direct=" + shard,
+		"LATCHKEY_SHARDS":             "first:0 east=" + changeURL(t, shard, func(u *url.URL) { u.Host = bouncer.Host }) + " east.direct=" + shard,
 		"LATCHKEY_KEY_ENCRYPTION_KEY": base64.StdEncoding.EncodeToString(make([]byte, 32)), "LATCHKEY_SESSIONS_PER_SUBJECT": strconv.Itoa(manyClients),
 	})
 	mustLine(t, settings, "migrate")

@@ -70,8 +70,8 @@ func (o outage) setup(t *testing.T, cfg sessionstore.Config) (k *kit, stop, star
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close(t.Context())
-		if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
+		_, err = conn.Exec(t.Context(), sql, args...)
+		if err := errors.Join(err, conn.Close(t.Context())); err != nil {
 			t.Fatal(err)
 		}
 	}
