@@ -235,11 +235,14 @@ func (r *Router) surplus(_ context.Context, live []sessionstore.Session, noted [
 func (r *Router) refused(ctx context.Context, live []sessionstore.Session, noted []uncounted) (map[uuid.UUID]uuid.UUID, error) {
 	ending := make(map[uuid.UUID]uuid.UUID)
 	for _, u := range slices.Backward(noted) {
+		if len(ending) >= len(live)-r.cfg.SessionsPerSubject {
+			break
+		}
 		id, err := r.successor(ctx, u.session)
 		if err != nil {
 			return nil, err
 		}
-		if len(ending) < len(live)-r.cfg.SessionsPerSubject && slices.ContainsFunc(live, func(s sessionstore.Session) bool { return s.ID == id }) {
+		if slices.ContainsFunc(live, func(s sessionstore.Session) bool { return s.ID == id }) {
 			ending[id] = uuid.Nil
 		}
 	}
