@@ -38,7 +38,7 @@ const (
 	// ReasonAllSignedOut: together with all sessions. By is user@host.
 	ReasonAllSignedOut Reason = "all_signed_out"
 	// ReasonLimit: its subject had more sessions than it may. By is the id of the session
-	// that was created.
+	// that was created, or empty if this one would have been refused, but a shard was down.
 	ReasonLimit Reason = "limit"
 	// ReasonReplaced: another session took its place, whose id By is.
 	ReasonReplaced Reason = "replaced"

@@ -10,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testkeys"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // Every statement finds its rows, without statistics too.
@@ -136,4 +138,63 @@ func TestListReadsItsPage(t *testing.T) {
 			t.Errorf("a page of the list %+v reads %d blocks:\n%s", test, got, raw)
 		}
 	}
+}
+
+// However many sessions were revoked, or ended when everyone was signed out, a look for a live one reads none of them.
+func TestHasLiveReadsNoEndedSessions(t *testing.T) {
+	t.Parallel()
+	const most = 20_000 // of each kind
+	pool := testdb.Pool(t)
+	conn, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`INSERT INTO "sessionStore" ("checksum", "data", "subject", "createdAt", "revokedAt", "revokedXid")
+		SELECT '', '{}', subject, now() - interval '2 days', CASE subject WHEN 'revoked' THEN now() END, '7' FROM generate_series(1, $1::int) i, (VALUES ('revoked'), ('signed out')) s(subject)`, most)
+	exec(`INSERT INTO "sessionStoreToken" ("session", "createdAt", "expiresAt", "expiresOn", "accessExpiresAt") SELECT "id", now(), now() + interval '1 day', current_date + 1, now() FROM "sessionStore"`)
+	exec(`INSERT INTO "sessionStoreEra" ("era", "at", "reason") VALUES (1, now(), 'operator')`)
+	exec(`SET plan_cache_mode = force_generic_plan`)
+	if _, err := conn.Conn().Prepare(t.Context(), "live", hasLiveQuery); err != nil {
+		t.Fatal(err)
+	}
+	var raw []byte
+	if err := conn.QueryRow(t.Context(), fmt.Sprintf(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE live('infinity', '%s', %d)`, uuid.Max, livePage)).Scan(&raw); err != nil {
+		t.Fatal(err)
+	}
+	var explained []struct {
+		Plan struct {
+			Hit  int `json:"Shared Hit Blocks"`
+			Read int `json:"Shared Read Blocks"`
+		} `json:"Plan"`
+	}
+	if err := json.Unmarshal(raw, &explained); err != nil {
+		t.Fatal(err)
+	}
+	if got := explained[0].Plan.Hit + explained[0].Plan.Read; got > 50 {
+		t.Errorf("it reads %d blocks:\n%s", got, raw)
+	}
+	store, err := New(pool, testkeys.Ring(t), Config{Tokens: tokens.Config{Issuer: "https://issuer.test", Audience: "api"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(want bool) {
+		t.Helper()
+		if has, err := store.HasLive(t.Context()); err != nil || has != want {
+			t.Errorf("%v, %v; want %v", has, err, want)
+		}
+	}
+	want(false)
+	// The oldest of many that have expired, all created at once.
+	exec(`INSERT INTO "sessionStore" ("id", "checksum", "data", "createdAt") SELECT CASE i WHEN 1 THEN '00000000-0000-7000-8000-000000000001' ELSE gen_random_uuid() END, '', '{}', now() FROM generate_series(1, $1::int) i`, 2*livePage)
+	exec(`INSERT INTO "sessionStoreToken" ("session", "createdAt", "expiresAt", "expiresOn", "accessExpiresAt", "era") SELECT "id", now(), now() - interval '1 s', current_date, now(), 1 FROM "sessionStore" WHERE "subject" IS NULL`)
+	want(false)
+	exec(`UPDATE "sessionStoreToken" SET "expiresAt" = now() + interval '1 day' WHERE "session" = '00000000-0000-7000-8000-000000000001'`)
+	want(true)
 }

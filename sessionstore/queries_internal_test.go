@@ -33,7 +33,7 @@ func everyStatement() map[string]string {
 		"update": updateQuery, "updateTogether": updateTogetherQuery, "updateState": versionQuery, "patch": patchQuery, "lockSession": lockSessionQuery, "setClaims": setClaimsQuery, "loadClaims": loadClaimsQuery, "createOnce": createOnceQuery, "nameCreation": nameCreationQuery, "createdBefore": createdBeforeQuery,
 		"invalidate": invalidateQuery, "revokeTogether": revokeTogetherQuery, "invalidateSubject": invalidateSubjectQuery, "revokeSignedOut": revokeSignedOutQuery, "revokeTokens": revokeTokensQuery, "revokeAnew": revokeAnewQuery, "beginEra": beginEraQuery, "joinEra": joinEraQuery, "tellsEvents": tellsEventsQuery, "estimateOfEra": estimateOfEraQuery + "1", "currentEra": currentEraQuery,
 		"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "rotateForPair": rotateForPairQuery, "rotateTogetherForPair": rotateTogetherForPairQuery, "writeWanted": writeWantedQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
-		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "keepLeak": keepLeakQuery, "keptLeaks": keptLeaksQuery, "forgetLeak": forgetLeakQuery, "estimate": estimateQuery, "estimateKept": estimateKeptQuery, "countLive": countLiveQuery, "createdByHour": createdByHourQuery, "endedByHour": endedByHourQuery,
+		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "keepLeak": keepLeakQuery, "keptLeaks": keptLeaksQuery, "forgetLeak": forgetLeakQuery, "estimate": estimateQuery, "estimateKept": estimateKeptQuery, "hasLive": hasLiveQuery, "countLive": countLiveQuery, "createdByHour": createdByHourQuery, "endedByHour": endedByHourQuery,
 		"cleanupSettings": cleanupSettingsQuery, "oldestEnded": oldestEndedQuery,
 	}
 	for name, query := range maps.Clone(queries) {

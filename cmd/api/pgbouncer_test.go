@@ -219,6 +219,45 @@ func TestServeBehindPgBouncer(t *testing.T) {
 	}
 }
 
+// A shard's database is behind a PgBouncer too, and all new sessions are there.
+func TestShardsBehindPgBouncer(t *testing.T) {
+	t.Parallel()
+	direct, shard := testdb.URL(t), testdb.URL(t)
+	pooled := pgBouncer(t, direct)
+	bouncer, err := url.Parse(pooled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := configure(t, pooled).With(env{
+		"LATCHKEY_DIRECT_DATABASE_URL": direct, "LATCHKEY_REVOCATION_BOUND": bound.String(), "LATCHKEY_CLEANUP_INTERVAL": "0",
+		"LATCHKEY_SHARDS":             "first:0 east=" + changeURL(t, shard, func(u *url.URL) { u.Host = bouncer.Host }) + " east.direct=" + shard,
+		"LATCHKEY_KEY_ENCRYPTION_KEY": base64.StdEncoding.EncodeToString(make([]byte, 32)), "LATCHKEY_SESSIONS_PER_SUBJECT": strconv.Itoa(manyClients),
+	})
+	mustLine(t, settings, "migrate")
+	s := start(t, t.TempDir(), settings)
+	var all sync.WaitGroup
+	for range manyClients {
+		all.Go(func() { life(t, s) })
+	}
+	all.Wait()
+	revokePastPgBouncer(t, s, func() { mustLine(t, settings, "sessions", "revoke", "--subject", "ada") })
+	s.CreateSession(testKey, `{"subject":"grace","data":{}}`)
+	for database, want := range map[string]int{direct: 0, shard: 1} {
+		if n := queryInt(t, database, `SELECT count(*) FROM "sessionStore" WHERE "revokedAt" IS NULL`); n != want {
+			t.Errorf("%d live sessions, want %d", n, want)
+		}
+	}
+	if out := mustLine(t, settings, "shards", "list", "--json"); !strings.Contains(out, `"live_sessions": 1`) {
+		t.Errorf("shards list: %s", out)
+	}
+	if code := s.End(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	for _, line := range complaints(s) {
+		t.Errorf("logged: %s", line)
+	}
+}
+
 // migratePastPgBouncer reverts the newest migration and runs it again.
 func migratePastPgBouncer(t *testing.T, dir string, settings env) {
 	t.Helper()

@@ -76,9 +76,9 @@ class Sessions:
     def end_all(self, subject):
         return self._call("DELETE", "/v1/sessions", params={"subject": subject}).json()["revoked"]
 
-    def revocations(self, since=None):
+    def revocations(self, since=None, shard=0):
         """Read one document of the feed, which latchkey_verifier follows."""
-        return self._call("GET", "/v1/revocations", params={"since": since} if since else None).json()
+        return self._call("GET", "/v1/revocations", params={name: value for name, value in {"since": since, "shard": shard}.items() if value}).json()
 
     def _call(self, method, path, *, base=None, headers=None, **body):
         resent = False

@@ -16,7 +16,7 @@ class InvalidToken(Exception):
 
 
 class Verifier:
-    """Follows what was revoked, in a thread of its own, and asks about a token where it knows less than bound seconds ago.
+    """Follows what was revoked, in a thread for each shard, and asks about a token where it knows less than bound seconds ago.
 
     Make one in each process, after it has forked. docs/edge.md says why each step is as it is.
     """
@@ -24,20 +24,18 @@ class Verifier:
     def __init__(self, internal, service_key, issuer, audience, *, keys=None, bound=1.0, timeout=1.0):
         self._issuer, self._audience, self._bound = issuer, audience, bound
         self._asked = Sessions(internal, service_key, timeout=timeout, retries=0)
-        self._feed = Sessions(internal, service_key, timeout=max(2 * bound, 2), retries=0)
         self._url, self._keys, self._looked, self._lock = keys or issuer + "/.well-known/jwks.json", {}, None, threading.Lock()
-        self._told, self._loading, self._from, self._cursor = ({}, {}, {}), None, 0, None
-        self._proof, self._clock = None, None
-        self._closed = threading.Event()
-        threading.Thread(target=self._follow, daemon=True).start()
+        feed = Sessions(internal, service_key, timeout=max(2 * bound, 2), retries=0)
+        self._shards = {0: _Shard(feed, 0, lambda shards: self._are(feed, shards))}
+        self._shards[0].start()
 
     def close(self):
-        self._closed.set()
+        self._are(None, [])
+        self._shards[0].close()
 
     def age(self):
-        """How many seconds ago all that was revoked was known: on that clock on which it is more."""
-        proof = self._proof
-        return max(time.monotonic() - proof[0], time.time() - proof[1]) if proof else float("inf")
+        """How many seconds ago all that was revoked was known: on that clock on which it is more, of that shard of which it is longest ago."""
+        return max(shard.age() for shard in list(self._shards.values()))
 
     def verify(self, token):
         """Return the claims. Raises InvalidToken (401), or LatchkeyError (503) where nobody can tell."""
@@ -50,21 +48,30 @@ class Verifier:
         try:
             claims = jwt.decode(token, key, [algorithm], options, audience=self._audience, issuer=self._issuer)
             exp, iat, era, (pair, _, generation) = int(claims["exp"]), int(claims["iat"]), int(claims.get("latchkey_era", 0)), claims["jti"].partition(".a")
+            # The 12 bits after the version of a UUIDv8 are the session's shard; every other id is of the first.
+            shard = self._shards.get(int(claims["sid"][15:18], 16) if claims["sid"][14:15] == "8" else 0)
         except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError) as cause:
             raise InvalidToken("not valid") from cause
         # By the service's clock. A token with cnf is bound to a key, and worth nothing without a proof of it.
-        if header.get("typ") != "at+jwt" or exp + LEEWAY <= self._now() or "cnf" in claims:
+        if header.get("typ") != "at+jwt" or exp + LEEWAY <= self._shards[0].now() or "cnf" in claims:
             raise InvalidToken("not valid")
-        revoked, superseded, eras = self._told
-        # The eras are those of the first shard, which has the ids that are not of version 8.
-        ended = [] if claims["sid"][14:15] == "8" else [before for below, (before, *_) in list(eras.items()) if era < below]
+        revoked, superseded, eras = shard.told if shard else ({}, {}, {})
+        ended = [before for below, (before, *_) in list(eras.items()) if era < below]
         if any(iat < before for before in ended):
             raise InvalidToken("revoked")
         if claims["sid"] in revoked or (generation.isdecimal() and int(generation) < superseded.get(pair, (0, 0))[0]):
             raise InvalidToken("revoked")
-        if (ended or exp + 60 < self._from or self.age() > self._bound) and not self._asked.introspect(token)["active"]:
+        if (not shard or ended or exp + 60 < shard.since or shard.age() > self._bound) and not self._asked.introspect(token)["active"]:
             raise InvalidToken("revoked")
         return claims
+
+    def _are(self, feed, numbers):
+        for number in [number for number in self._shards if number and number not in numbers]:
+            self._shards.pop(number).close()
+        for number in numbers:
+            if number not in self._shards:
+                self._shards[number] = _Shard(feed, number)
+                self._shards[number].start()
 
     def _key(self, kid):
         with self._lock:
@@ -80,16 +87,35 @@ class Verifier:
                 raise InvalidToken("an unknown key")
             return self._keys[kid]
 
-    def _now(self):
+
+class _Shard(threading.Thread):
+    """What was revoked in one shard, and when all of it was known: of a shard that cannot be followed, only the sessions are asked about."""
+
+    def __init__(self, feed, number, are=lambda shards: None):
+        super().__init__(daemon=True)
+        self._feed, self._number, self._are, self._closed = feed, number, are, threading.Event()
+        self.told, self._loading, self.since, self._cursor = ({}, {}, {}), None, 0, None
+        self._proof, self._clock = None, None
+
+    def close(self):
+        self._closed.set()
+
+    def age(self):
+        proof = self._proof
+        return max(time.monotonic() - proof[0], time.time() - proof[1]) if proof else float("inf")
+
+    def now(self):
         clock = self._clock
         return clock[0] + time.monotonic() - clock[1] if clock else time.time()
 
-    def _follow(self):
+    def run(self):
         pause = 0.05
         while not self._closed.is_set():
             sent = time.monotonic(), time.time()  # what the proofs count from
             try:
-                self._take(self._feed.revocations(self._cursor), sent)
+                part = self._feed.revocations(self._cursor, self._number)
+                self._take(part, sent)
+                self._are(part.get("shards", ()))
                 pause = 0.05
             except Exception:  # whatever it is: what is known gets older, and tokens are asked about
                 self._closed.wait(pause)
@@ -98,7 +124,7 @@ class Verifier:
     def _take(self, part, sent):
         if part.get("reset"):
             self._loading = ({}, {}, {})
-        revoked, superseded, eras = self._loading or self._told
+        revoked, superseded, eras = self._loading or self.told
         for one in part["sessions"]:
             revoked[one["id"]] = one["until"]
         for one in part.get("superseded", ()):
@@ -110,24 +136,24 @@ class Verifier:
         if "complete_ms" not in part:
             return  # more follows
         if self._loading:  # a revocation is final, also where the database has lost it
-            for session, until in self._told[0].items():
+            for session, until in self.told[0].items():
                 if until >= part["from"]:
                     revoked[session] = max(until, revoked.get(session, 0))
-            for below, (before, until, _) in self._told[2].items():
+            for below, (before, until, _) in self.told[2].items():
                 if until >= part["from"] and below not in eras:
                     eras[below] = before, until, True
-            self._told, self._loading, self._from = self._loading, None, 0
-        self._from = max(self._from, part["from"])
+            self.told, self._loading, self.since = self._loading, None, 0
+        self.since = max(self.since, part["from"])
         complete = part["complete_ms"] / 1000
         self._proof = sent[0] + complete, sent[1] + complete
         if "now" in part:  # it was told after the proof and before it was read here: take the middle
             read = time.monotonic()
             self._clock = part["now"] / 1000, (min(self._proof[0], read) + read) / 2
-        for session in [session for session, until in list(revoked.items()) if until < self._from]:
+        for session in [session for session, until in list(revoked.items()) if until < self.since]:
             del revoked[session]
-        for pair in [pair for pair, (_, until) in list(superseded.items()) if until < self._from]:
+        for pair in [pair for pair, (_, until) in list(superseded.items()) if until < self.since]:
             del superseded[pair]
         # The latest that the service has is never forgotten.
         last = max((below for below, (_, _, kept) in eras.items() if not kept), default=0)
-        for below in [below for below, (_, until, kept) in list(eras.items()) if below < last or kept and until < self._from]:
+        for below in [below for below, (_, until, kept) in list(eras.items()) if below < last or kept and until < self.since]:
             del eras[below]

@@ -167,6 +167,9 @@ func reasonOf(e sessionstore.Ending) ending {
 	case sessionstore.ReasonAllSignedOut:
 		return ending{Text: "All users were signed out, by " + by("the operator"), Kind: "acted"}
 	case sessionstore.ReasonLimit:
+		if e.By == "" {
+			return ending{Text: "Ended because its user had reached the limit, which could not be checked while a shard was down"}
+		}
 		return ending{Text: "Ended to make room for a newer session: its user had reached the limit", Session: other}
 	case sessionstore.ReasonReplaced:
 		return ending{Text: "Renewed: another session took its place", Session: other}

@@ -20,15 +20,21 @@ import (
 // onServers are three running shards, each on its own server.
 func onServers(t *testing.T, cfg sessionstore.Config) (*kit, []*testdb.Server) {
 	t.Helper()
+	k, servers := threeServers(t, cfg)
+	k.run(t)
+	return k, servers
+}
+
+// threeServers is onServers without what runs.
+func threeServers(t *testing.T, cfg sessionstore.Config) (*kit, []*testdb.Server) {
+	t.Helper()
 	var servers []*testdb.Server
 	var pools []*pgxpool.Pool
 	for range 3 {
 		server := testdb.NewServer(t)
 		servers, pools = append(servers, server), append(pools, server.Pool())
 	}
-	k := setup(t, testkeys.Ring(t), cfg, pools...)
-	k.run(t)
-	return k, servers
+	return setup(t, testkeys.Ring(t), cfg, pools...), servers
 }
 
 func (k *kit) isUp(shard int) bool { return k.Status()[shard].IsUp }
@@ -202,33 +208,6 @@ func TestAFirstShardThatIsDown(t *testing.T) {
 		if h, err := k.History(t.Context(), id); err != nil || id != kept && h.Session.Ended.Cause != cause {
 			t.Errorf("%s: %+v, %v; want %+v", id, h.Session.Ended, err, cause)
 		}
-	}
-}
-
-// Under a limit a subject's sessions are counted on all shards, so without one of them it is not known whether there is
-// room.
-func TestALimitNeedsAllShards(t *testing.T) {
-	t.Parallel()
-	k, servers := onServers(t, limited(2, sessionstore.EndOldest))
-	session, _, err := k.stores[0].Create(t.Context(), sessionstore.CreateParams{Subject: "ada"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	servers[2].Stop()
-	await(t, "the shard is noticed to be down", func() bool { return !k.isUp(2) })
-	for i := range 8 { // whichever their homes are
-		subject := fmt.Sprintf("user-%d", i)
-		if _, _, err := k.Create(t.Context(), sessionstore.CreateParams{Subject: subject}); !errors.Is(err, sessionstore.ErrUnavailable) {
-			t.Errorf("%s: %v", subject, err)
-		}
-	}
-	replaced := sessionstore.Replaced{SessionID: session.ID}
-	if _, _, err := k.Replace(t.Context(), replaced, sessionstore.CreateParams{Subject: "ada"}); !errors.Is(err, sessionstore.ErrUnavailable) {
-		t.Errorf("a replacement: %v", err)
-	}
-	k.create(t, sessionstore.CreateParams{})
-	if err := k.Ping(t.Context()); err != nil {
-		t.Errorf("Ping: %v", err)
 	}
 }
 

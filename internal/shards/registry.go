@@ -144,7 +144,7 @@ const (
 
 	removeEntryQuery = `UPDATE "sessionStoreShard" SET "removedAt" = now() WHERE "id" = $1 AND "removedAt" IS NULL`
 
-	hasSignOutsQuery = `SELECT EXISTS (SELECT FROM "sessionStoreSignOut")`
+	hasNotesQuery = `SELECT EXISTS (SELECT FROM "sessionStoreSignOut") OR EXISTS (SELECT FROM "sessionStoreUncounted")`
 
 	hasSessionsQuery = `SELECT EXISTS (SELECT FROM "sessionStore")`
 )
@@ -253,9 +253,9 @@ func add(ctx context.Context, first querier, shard *pgxpool.Pool, name string, e
 }
 
 // Remove takes a shard out of the first one's list for good. It may have no live session, nor a note
-// of a sign-out that another shard waits for, which nobody would read any more. Its database is not changed.
+// of work on another shard, which nobody would read any more. Its database is not changed.
 func Remove(ctx context.Context, first *pgxpool.Pool, e Entry, shard *pgxpool.Pool, store *sessionstore.Store) error {
-	live, err := HasLive(ctx, store)
+	live, err := store.HasLive(ctx)
 	if err != nil {
 		return err
 	}
@@ -263,26 +263,12 @@ func Remove(ctx context.Context, first *pgxpool.Pool, e Entry, shard *pgxpool.Po
 		return fmt.Errorf("the shard %q has live sessions", e.Name)
 	}
 	var hasNotes bool
-	if err := shard.QueryRow(ctx, hasSignOutsQuery).Scan(&hasNotes); err != nil {
-		return fmt.Errorf("look for sign-outs to finish: %w", err)
+	if err := shard.QueryRow(ctx, hasNotesQuery).Scan(&hasNotes); err != nil {
+		return fmt.Errorf("look for notes of work on other shards: %w", err)
 	}
 	if hasNotes {
-		return fmt.Errorf("the shard %q has a note of a sign-out that another shard waits for: try again when that shard answers", e.Name)
+		return fmt.Errorf("the shard %q has a note of work on another shard: try again when that shard answers", e.Name)
 	}
 	_, err = isolation.Pool{Pool: first}.Exec(ctx, removeEntryQuery, e.ID)
 	return err
-}
-
-// HasLive reports whether a shard has a live session.
-func HasLive(ctx context.Context, store *sessionstore.Store) (bool, error) {
-	params := sessionstore.FindParams{ListParams: sessionstore.ListParams{Limit: 1}}
-	for {
-		page, err := store.Find(ctx, params)
-		if err != nil || len(page.Sessions) > 0 {
-			return err == nil, err
-		}
-		if params.Cursor = page.NextCursor; params.Cursor == "" {
-			return false, nil
-		}
-	}
 }

@@ -91,21 +91,24 @@ func (k *kit) restart(tb testing.TB) {
 	k.Router = router
 }
 
-// run runs the router until the test ends.
-func (k *kit) run(t *testing.T) {
+// run runs the router until stop is called, or the test ends.
+func (k *kit) run(t *testing.T) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
+	router := k.Router
 	go func() {
 		defer close(done)
-		if err := k.Run(ctx); err != nil {
+		if err := router.Run(ctx); err != nil {
 			t.Error(err)
 		}
 	}()
-	t.Cleanup(func() {
+	stop = func() {
 		cancel()
 		<-done
-	})
+	}
+	t.Cleanup(stop)
+	return stop
 }
 
 // weigh gives the shards these weights, in their order.

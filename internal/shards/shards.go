@@ -17,7 +17,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -136,6 +138,7 @@ func New(cfg Config) (*Router, error) {
 var (
 	errUnknown   = errors.New("the session's shard is not known here: LATCHKEY_SHARDS lacks it")
 	errUnchecked = errors.New("the session's shard has not answered yet")
+	errNotUp     = errors.New("the shard did not answer when it was last asked")
 )
 
 // of returns the shard of a session.
@@ -175,6 +178,16 @@ func (s *shard) use() (*sessionstore.Store, error) {
 }
 
 func unavailable(err error) error { return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err) }
+
+// able are the shards that are known to answer, or to be removed.
+func (r *Router) able() (numbers []int) {
+	for _, s := range r.all {
+		if s.isUp.Load() {
+			numbers = append(numbers, s.Number)
+		}
+	}
+	return slices.AppendSeq(numbers, maps.Keys(r.removed))
+}
 
 // ask calls all shards at once, with their places in r.all, and returns the error of each.
 func (r *Router) ask(ctx context.Context, do func(ctx context.Context, i int, s *shard) error) []error {

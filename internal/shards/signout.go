@@ -3,8 +3,6 @@ package shards
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,9 +13,8 @@ import (
 )
 
 const (
-	// signOutPause lies between two looks for sign-outs to finish, and
-	// mostSignOuts is how many a look is for.
-	signOutPause, mostSignOuts = 5 * time.Second, 100
+	// mostSignOuts is how many a look for sign-outs to finish is for.
+	mostSignOuts = 100
 
 	// clockTolerance is how far the clocks of two databases may differ: a session that was
 	// created so much later is still taken for one from before the sign-out.
@@ -68,35 +65,8 @@ WHERE "shard" = ANY($1) ORDER BY "before" LIMIT $2`
 	forgetSignOutQuery = `DELETE FROM "sessionStoreSignOut" WHERE "shard" = $1 AND "subject" = $2 AND "keep" = $3 AND "before" = $4`
 )
 
-// finishSignOuts ends what sign-outs could not, until ctx ends. Every replica does: to end a
-// session twice is harmless.
-func (r *Router) finishSignOuts(ctx context.Context) {
-	for {
-		select {
-		case <-time.After(signOutPause):
-		case <-ctx.Done():
-			return
-		}
-		for _, s := range r.all {
-			if !s.isUp.Load() {
-				continue
-			}
-			if err := r.finishNoted(ctx, s); err != nil && ctx.Err() == nil {
-				r.cfg.Logger.WarnContext(ctx, "a sign-out that did not reach a shard is not finished yet", "error", err)
-			}
-		}
-	}
-}
-
-// finishNoted finishes those that a shard has a note of.
-func (r *Router) finishNoted(ctx context.Context, on *shard) error {
-	var able []int // shards that are known to answer, or to be removed
-	for _, s := range r.all {
-		if s.isUp.Load() {
-			able = append(able, s.Number)
-		}
-	}
-	able = slices.AppendSeq(able, maps.Keys(r.removed))
+// finishSignOuts finishes those that a shard has a note of. Every replica does: to end a session twice is harmless.
+func (r *Router) finishSignOuts(ctx context.Context, on *shard) error {
 	var noted []signOut
 	err := (isolation.Pool{Pool: on.Pool}).Read(ctx, func(rows pgx.Rows) (err error) {
 		noted, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (o signOut, err error) {
@@ -104,7 +74,7 @@ func (r *Router) finishNoted(ctx context.Context, on *shard) error {
 			return o, err
 		})
 		return err
-	}, signOutsQuery, able, mostSignOuts)
+	}, signOutsQuery, r.able(), mostSignOuts)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 // InvalidateSubject is [sessionstore.Store.InvalidateSubject] on all shards at once. Where one
 // cannot be reached, the sessions on the others have ended, the error is
 // [sessionstore.ErrUnavailable], and the rest end when the shard is back: see
-// [Router.finishSignOuts].
+// [Router.doNoted].
 func (r *Router) InvalidateSubject(ctx context.Context, subject string, keep uuid.UUID, cause ...sessionstore.Cause) (int64, error) {
 	ended := make([]int64, len(r.all))
 	errs := r.ask(ctx, func(ctx context.Context, i int, s *shard) error {
@@ -55,7 +55,7 @@ func causeOf(given []sessionstore.Cause) sessionstore.Cause {
 
 // SignOutAll is [sessionstore.Store.SignOutAll] on all shards at once. Where one cannot be reached,
 // those with sessions on the others are signed out, the error is [sessionstore.ErrUnavailable], and the rest
-// is done when the shard is back: see [Router.finishSignOuts].
+// is done when the shard is back: see [Router.doNoted].
 func (r *Router) SignOutAll(ctx context.Context, cause ...sessionstore.Cause) error {
 	var failed []error
 	for i, err := range r.ask(ctx, func(ctx context.Context, _ int, s *shard) error {

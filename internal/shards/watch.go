@@ -45,7 +45,7 @@ func (r *Router) Run(ctx context.Context) error {
 	for _, s := range r.all {
 		all.Go(func() { r.watch(ctx, s) })
 	}
-	all.Go(func() { r.finishSignOuts(ctx) })
+	all.Go(func() { r.doNoted(ctx) })
 	all.Wait()
 	return nil
 }

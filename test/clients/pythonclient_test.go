@@ -17,11 +17,12 @@ func TestPythonExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sharded := startSharded(t)
 	for _, test := range []string{"python/test_latchkey.py", "python/test_django.py"} {
 		out := run(t, ".", testservice.Env{
 			"PATH": os.Getenv("PATH"), "HOME": t.TempDir(), "PYTHONDONTWRITEBYTECODE": "1", "EXAMPLE": example,
 			"ISSUER": s.Public, "INTERNAL": s.Internal, "SERVICE_KEY": testservice.Key, "OTHER_KEY": otherKey, "AUDIENCE": audience,
-		}.List(), python, test)
+		}.With(sharded).List(), python, test)
 		t.Logf("%s", out)
 	}
 }

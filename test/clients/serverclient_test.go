@@ -38,7 +38,7 @@ func TestServerClient(t *testing.T) {
 		out := run(t, dir, testservice.Env{
 			"PATH": os.Getenv("PATH"), "HOME": dir, "ISSUER": s.Public, "INTERNAL": s.Internal, "DOWN": down.Internal, "SERVICE_KEY": testservice.Key, "OTHER_KEY": otherKey,
 			"AUDIENCE": audience, "HTTPAPI": httpapi, "PARENT": strconv.Itoa(os.Getpid()),
-		}.List(), "npm", "test", "--silent")
+		}.With(startSharded(t)).List(), "npm", "test", "--silent")
 		t.Logf("%s", out)
 	})
 	t.Run("Next.js", func(t *testing.T) {

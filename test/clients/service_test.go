@@ -36,13 +36,18 @@ type service struct {
 func start(t *testing.T, more testservice.Env) *service {
 	t.Helper()
 	s := &service{t: t, dir: testservice.Place(t)}
-	s.settings = testservice.Env{
-		"LATCHKEY_DATABASE_URL": "private", "LATCHKEY_VAR_DIR": filepath.Join(s.dir, "var"), "LATCHKEY_SERVICE_KEYS": "clients:" + testservice.Key, "LATCHKEY_AUDIENCE": audience,
-		"LATCHKEY_KEY_ENCRYPTION_KEY": sealingKey, "LATCHKEY_ACCESS_TOKEN_TTL": accessTokenTTL.String(), "LATCHKEY_REFRESH_GRACE": grace.String(),
-	}.With(more)
+	s.settings = settings(s.dir).With(more)
 	s.Service = testservice.Start(t, s.dir, s.settings)
 	t.Cleanup(s.Stop)
 	return s
+}
+
+// settings are those of a service whose files are in a folder.
+func settings(dir string) testservice.Env {
+	return testservice.Env{
+		"LATCHKEY_DATABASE_URL": "private", "LATCHKEY_VAR_DIR": filepath.Join(dir, "var"), "LATCHKEY_SERVICE_KEYS": "clients:" + testservice.Key, "LATCHKEY_AUDIENCE": audience,
+		"LATCHKEY_KEY_ENCRYPTION_KEY": sealingKey, "LATCHKEY_ACCESS_TOKEN_TTL": accessTokenTTL.String(), "LATCHKEY_REFRESH_GRACE": grace.String(),
+	}
 }
 
 // signIn makes a session, as a backend does after a login. It returns what the backend hands to its client.

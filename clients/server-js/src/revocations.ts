@@ -15,6 +15,7 @@ interface Part {
   complete_ms?: number;
   from: number;
   now?: number;
+  shards?: number[];
 }
 
 /** All users were signed out, and sessions of an era below have ended. It was kept if the service has forgotten it. */
@@ -33,8 +34,13 @@ class Told {
   eras: SignOut[] = [];
 }
 
-/** Which sessions were revoked and access tokens superseded, and until when that is proven to be complete. */
+/** The shard of a session, by its id: the 12 bits after the version of a UUIDv8; every other id is of the first shard. */
+const shardOf = (session: string) => (session[14] === "8" ? parseInt(session.slice(15, 18), 16) : 0);
+
+/** Which sessions were revoked and access tokens superseded, and until when that is proven to be complete. Each further
+/** shard has its own set and its own proof: of a shard that cannot be followed, only the sessions have to be asked about. */
 export class Revocations {
+  readonly #further = new Map<number, { set: Revocations; end: AbortController }>();
   #told = new Told();
   #loading: Told | null = null;
   #cursor = "";
@@ -49,34 +55,58 @@ export class Revocations {
     return this.#clock ? this.#clock.now + performance.now() - this.#clock.mono : Date.now();
   }
 
-  /** Milliseconds since the last proof, on the clock that shows more. */
+  /** Milliseconds since the last proof, on the clock that shows more; with several shards, since the oldest of their last proofs. */
   age(): number {
+    return Math.max(this.#age(), ...[...this.#further.values()].map(({ set }) => set.#age()));
+  }
+
+  #age(): number {
     return Math.max(performance.now() - this.#proof.mono, Date.now() - this.#proof.wall);
   }
 
   /** The state of a token, by its claims; bound is in milliseconds. */
-  state({ sid, jti, exp, iat, era }: { sid: string; jti: string; exp: number; iat: number; era: number }, bound: number): "live" | "revoked" | "unknown" {
+  state(token: { sid: string; jti: string; exp: number; iat: number; era: number }, bound: number): "live" | "revoked" | "unknown" {
+    const shard = shardOf(token.sid);
+    const set = shard === 0 ? this : this.#further.get(shard)?.set;
+    return set ? set.#state(token, bound) : "unknown";
+  }
+
+  #state({ sid, jti, exp, iat, era }: { sid: string; jti: string; exp: number; iat: number; era: number }, bound: number): "live" | "revoked" | "unknown" {
     if (this.#told.revoked.has(sid)) return "revoked";
     const [pair = "", generation] = jti.split(".a");
     if (Number(generation) < (this.#told.superseded.get(pair)?.below ?? 0)) return "revoked";
-    // The eras are those of the first shard, which has the ids that are not of version 8.
-    const ended = sid[14] === "8" ? [] : this.#told.eras.filter(({ below }) => era < below);
+    const ended = this.#told.eras.filter(({ below }) => era < below);
     if (ended.some(({ before }) => iat < before)) return "revoked";
     if (ended.length > 0) return "unknown"; // issued later, as only a clock or a failover can have it
-    return exp + 60 < this.#from || this.age() > bound ? "unknown" : "live";
+    return exp + 60 < this.#from || this.#age() > bound ? "unknown" : "live";
   }
 
-  /** Follows the feed until the signal, and reconnects whenever it breaks. */
+  /** Follows the feeds of all shards until the signal. */
   async follow(url: string, serviceKey: string, bound: number, signal: AbortSignal): Promise<void> {
+    await this.#follow(url, serviceKey, bound, signal, (shards) => {
+      for (const [number, { end }] of this.#further) {
+        if (!shards.includes(number)) this.#further.delete(number) && end.abort();
+      }
+      for (const number of shards) {
+        if (this.#further.has(number)) continue;
+        const shard = { set: new Revocations(), end: new AbortController() };
+        this.#further.set(number, shard);
+        void shard.set.#follow(`${url}?shard=${number}`, serviceKey, bound, AbortSignal.any([signal, shard.end.signal]), () => {});
+      }
+    });
+  }
+
+  /** Follows one feed, and reconnects whenever it breaks. */
+  async #follow(url: string, serviceKey: string, bound: number, signal: AbortSignal, are: (shards: number[]) => void): Promise<void> {
     for (let pause = 50; !signal.aborted; pause = Math.min(2 * pause, 2000)) {
       const before = this.#cursor;
-      await this.#stream(url, serviceKey, Math.max(2 * bound, 2000), signal).catch(() => {});
+      await this.#stream(url, serviceKey, Math.max(2 * bound, 2000), signal, are).catch(() => {});
       if (this.#cursor !== before) pause = 50;
       await sleep(pause * (0.5 + Math.random()), null, { signal }).catch(() => {});
     }
   }
 
-  async #stream(url: string, serviceKey: string, patience: number, signal: AbortSignal): Promise<void> {
+  async #stream(url: string, serviceKey: string, patience: number, signal: AbortSignal, are: (shards: number[]) => void): Promise<void> {
     const sent = { mono: performance.now(), wall: Date.now() }; // the moment from which the proofs count
     const headers = { Authorization: `Bearer ${serviceKey}`, Accept: "text/event-stream", "Last-Event-ID": this.#cursor };
     const request = (url.startsWith("https:") ? https : http).get(url, { headers, signal, timeout: patience });
@@ -89,10 +119,13 @@ export class Revocations {
       for await (const chunk of answer.setEncoding("utf8")) {
         text += chunk;
         for (let end; (end = text.indexOf("\n")) >= 0; text = text.slice(end + 1)) {
-          if (text.startsWith("data: ")) this.#take(JSON.parse(text.slice(6, end)), sent);
+          if (!text.startsWith("data: ")) continue;
+          const part = JSON.parse(text.slice(6, end)) as Part;
+          this.#take(part, sent);
+          are(part.shards ?? []);
         }
         // The wall clock jumped, or a proxy buffers parts: a new request may do better.
-        if (this.age() > patience && performance.now() - sent.mono > patience) return;
+        if (this.#age() > patience && performance.now() - sent.mono > patience) return;
       }
     } finally {
       request.destroy();

@@ -28,22 +28,25 @@ def sessions(internal=INTERNAL, key=KEY, **more):
 
 
 class Network:
-    """Passes requests on. next is given each method first: "lost" loses the answer, a number is the answer, a function runs before it."""
+    """Passes requests on. next is given each method first: "lost" loses the answer, a number is the answer, a function runs before it.
 
-    def __init__(self, test):
-        network, self.count, self.next = self, 0, lambda method: None
+    Requests whose path has what is silent are answered with 503.
+    """
+
+    def __init__(self, test, internal=INTERNAL):
+        network, self.count, self.next, self.silent = self, 0, lambda method: None, None
 
         class Handler(BaseHTTPRequestHandler):
             def do(self):
                 network.count += 1
-                fate = network.next(self.command)
+                fate = 503 if network.silent and network.silent in self.path else network.next(self.command)
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 if isinstance(fate, int):
                     self.send_response(fate)
                     self.send_header("Retry-After", "1" if fate == 503 else "30")
                     self.end_headers()
                     return
-                address = urlsplit(INTERNAL)
+                address = urlsplit(internal)
                 service = HTTPConnection(address.hostname, address.port)
                 service.request(self.command, self.path, body, {k: v for k, v in self.headers.items() if k.lower() != "host"})
                 answer = service.getresponse()
@@ -222,8 +225,8 @@ class TestVerifier(unittest.TestCase):
         self.until(lambda: verifier.age() < 3600)
         token = sessions().create()["access_token"]
         verifier.verify(token)
-        now, ahead = verifier._now, 0
-        verifier._now = lambda: now() + ahead
+        now, ahead = verifier._shards[0].now, 0
+        verifier._shards[0].now = lambda: now() + ahead
         ahead = 10
         verifier.verify(token)
         ahead = 21  # the token lives for 15 seconds, and its leeway is 5
@@ -233,7 +236,7 @@ class TestVerifier(unittest.TestCase):
         verifier, key = self.verifier(bound=3600), ec.generate_private_key(ec.SECP256R1())
         self.until(lambda: verifier.age() < 3600)
         verifier._keys = {"own": (key.public_key(), "ES256")}
-        now = int(verifier._now())
+        now = int(verifier._shards[0].now())
         good = {"iss": ISSUER, "aud": ["x", os.environ["AUDIENCE"]], "exp": now + 60, "iat": now + 30, "jti": "x.a0", "sid": "x"}
 
         def refused(typ="at+jwt", algorithm="ES256", **changed):
@@ -267,10 +270,11 @@ class TestVerifier(unittest.TestCase):
     def test_sets(self):
         verifier = self.verifier("http://127.0.0.1:1")
         verifier.close()
+        shard = verifier._shards[0]
 
         def take(**part):
-            verifier._take({"cursor": "c", "sessions": [], "from": 0, **part}, (time.monotonic(), time.time()))
-            return [set(told) for told in verifier._told]
+            shard._take({"cursor": "c", "sessions": [], "from": 0, **part}, (time.monotonic(), time.time()))
+            return [set(told) for told in shard.told]
 
         def revoked(session, until):
             return [{"id": session, "until": until}]
@@ -283,7 +287,7 @@ class TestVerifier(unittest.TestCase):
         self.assertEqual(take(complete_ms=-1000, sessions=revoked("b", 300), superseded=superseded("p", 3)), [{"a", "b"}, {"p"}, set()])
         self.assertGreaterEqual(verifier.age(), 1)
         take(complete_ms=0, superseded=superseded("p", 2))
-        self.assertEqual(verifier._told[1]["p"][0], 3)
+        self.assertEqual(shard.told[1]["p"][0], 3)
         self.assertEqual(take(reset=True, more=True, sessions=revoked("c", 300)), [{"a", "b"}, {"p"}, set()])
         self.assertEqual(take(complete_ms=0, **{"from": 200}), [{"b", "c"}, set(), set()], "a revocation is final, but for what has expired")
         self.assertEqual(take(complete_ms=0, eras=[{"below": 1, "before": 50, "until": 400}])[2], {1})
@@ -307,6 +311,67 @@ class TestVerifier(unittest.TestCase):
             with self.assertRaises(LatchkeyError) as caught:
                 unsure.verify(live["access_token"])
             self.assertTrue(caught.exception.unavailable)
+
+    def test_shards(self):
+        network = Network(self, os.environ["SHARDED_INTERNAL"])
+        client = sessions(network.url)
+
+        def of_each():
+            found = {}
+            while len(found) < 3:
+                created = client.create(subject=str(uuid.uuid4()), access_token_ttl=600)
+                found[uuid.UUID(created["session"]["id"]).bytes[6:8].hex()[1:] if created["session"]["id"][14] == "8" else "000"] = created
+            return [found[shard] for shard in sorted(found)]
+
+        def verifier():
+            made = self.verifier(network.url, issuer=os.environ["SHARDED_ISSUER"], bound=3600)  # so that it does not ask once it knows
+            self.until(lambda: made.age() < 3600)
+            return made
+
+        early = verifier()
+        ended, live = of_each(), of_each()
+        for created in ended + live:
+            early.verify(created["access_token"])
+        for created in ended:
+            client.end(created["session"]["id"])
+            self.until(lambda: self.refuses(early, created["access_token"]))
+        late = verifier()
+        for created in ended:
+            self.assertTrue(self.refuses(late, created["access_token"]))
+        for created in live:
+            late.verify(created["access_token"])
+            early.verify(created["access_token"])
+
+        network.silent = "shard=1"
+        network.next = lambda method: 503 if method == "POST" else None  # no question is answered
+        deaf = self.verifier(network.url, issuer=os.environ["SHARDED_ISSUER"], bound=3600)
+        for created in (live[0], live[2]):
+            self.until(lambda: self.accepts(deaf, created["access_token"]))
+        for _ in range(20):
+            with self.assertRaises(LatchkeyError):
+                deaf.verify(live[1]["access_token"])
+        network.next = lambda method: None
+        deaf.verify(live[1]["access_token"])
+        client.end(live[1]["session"]["id"])
+        self.assertTrue(self.refuses(deaf, live[1]["access_token"]), "only those of the other shards are not asked about")
+        network.silent = None
+
+        signed_in = of_each()
+        for created in signed_in:
+            early.verify(created["access_token"])
+        time.sleep(1.1)  # the sign-out is of a second, and so is the making of a token
+        httpx.post(os.environ["SIGN_OUT_ALL"], timeout=60).raise_for_status()
+        for created in signed_in:
+            self.until(lambda: self.refuses(early, created["access_token"]))
+        for created in of_each():
+            early.verify(created["access_token"])
+
+    def accepts(self, verifier, token):
+        try:
+            verifier.verify(token)
+        except LatchkeyError:
+            return False
+        return True
 
 
 def supersede(session):

@@ -58,7 +58,7 @@ func withShards(ctx context.Context, s settings.Database, log *slog.Logger, stor
 			if !known {
 				return fmt.Errorf("the shard %s of LATCHKEY_SHARDS is not known yet: run `api migrate`", u.Name)
 			}
-			pool, err := database.OpenTasks(ctx, database.Source{URL: u.URL, Check: func(ctx context.Context, conn *pgx.Conn) error { return shards.Check(ctx, conn, e) }})
+			pool, err := database.OpenTasks(ctx, database.Source{URL: u.URL, Pooled: u.Pooled(), Check: func(ctx context.Context, conn *pgx.Conn) error { return shards.Check(ctx, conn, e) }})
 			if err != nil {
 				return err
 			}
@@ -113,10 +113,10 @@ func (o opened) router(ctx context.Context, log *slog.Logger) (*shards.Router, e
 	return router, router.Check(ctx)
 }
 
-// eachFurther calls use with the database of each shard but the first, migrated or not.
+// eachFurther calls use with the database of each shard but the first, migrated or not, bypassing the pooler if there is one.
 func eachFurther(ctx context.Context, s settings.Database, use func(u settings.ShardURL, pool *pgxpool.Pool) error) error {
 	for _, u := range s.FurtherShards() {
-		pool, err := database.OpenTasks(ctx, database.Source{URL: u.URL})
+		pool, err := database.OpenTasks(ctx, database.Source{URL: u.Unpooled()})
 		if err == nil {
 			err = use(u, pool)
 			pool.Close()

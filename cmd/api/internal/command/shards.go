@@ -86,7 +86,7 @@ func (c *shardsListCmd) print(a *app, lines []shardLine) error {
 
 // liveIn is approximately how many live sessions there are; 0 only if there is none.
 func liveIn(ctx context.Context, store *sessionstore.Store) (int64, error) {
-	has, err := shards.HasLive(ctx, store)
+	has, err := store.HasLive(ctx)
 	if err != nil || !has {
 		return 0, err
 	}

@@ -28,7 +28,7 @@ func CopiedShards(ctx context.Context, s settings.Database) []shards.Entry {
 }
 
 func copiedBy(ctx context.Context, u settings.ShardURL) ([]shards.Entry, error) {
-	pool, err := OpenTasks(ctx, Source{URL: u.URL})
+	pool, err := OpenTasks(ctx, Source{URL: u.URL, Pooled: u.Pooled()})
 	if err != nil {
 		return nil, err
 	}

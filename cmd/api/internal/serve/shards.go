@@ -78,17 +78,24 @@ func (f *further) close() {
 }
 
 func (s *service) openShard(ctx context.Context, u settings.ShardURL, e shards.Entry) (furtherShard, error) {
-	source := database.Source{URL: u.URL, Share: s.share(u.URL), Check: func(ctx context.Context, conn *pgx.Conn) error { return shards.Check(ctx, conn, e) }}
-	if read := s.environment.Again("LATCHKEY_SHARDS"); read != nil {
-		source.Again = func() (string, error) {
+	again := func(which func(settings.ShardURL) string) func() (string, error) {
+		read := s.environment.Again("LATCHKEY_SHARDS")
+		if read == nil {
+			return nil
+		}
+		return func() (string, error) {
 			text, err := read()
 			if err != nil {
 				return "", err
 			}
-			return settings.ShardURLAgain(text, u.Name)
+			return settings.ShardURLAgain(text, u.Name, which)
 		}
 	}
-	db, err := database.Open(ctx, source, database.Source{}, s.traces.database())
+	check := func(ctx context.Context, conn *pgx.Conn) error { return shards.Check(ctx, conn, e) }
+	db, err := database.Open(ctx,
+		database.Source{URL: u.URL, Pooled: u.Pooled(), Share: s.share(u.URL), Check: check, Again: again(func(u settings.ShardURL) string { return u.URL })},
+		database.Source{URL: u.Direct, Check: check, Again: again(func(u settings.ShardURL) string { return u.Direct })},
+		s.traces.database())
 	if err != nil {
 		return furtherShard{}, err
 	}
@@ -134,7 +141,7 @@ func (f *further) fill(s *service, first *sessionstore.Store, ring *tokens.KeyRi
 	cfg.Tokens.Now = first.Now
 	for i := range f.all {
 		shard := &f.all[i]
-		cfg.Shard, cfg.Leaks = shard.Number, nil
+		cfg.Shard, cfg.Direct, cfg.Leaks = shard.Number, shard.db.Direct, nil
 		unobserved := cfg
 		unobserved.Observers = nil
 		var err error
@@ -143,7 +150,7 @@ func (f *further) fill(s *service, first *sessionstore.Store, ring *tokens.KeyRi
 		}
 		shard.runner, err = jobs.New(jobs.Config{
 			Pool: shard.db.Tasks, Logger: s.log.With("shard", shard.Name), Sessions: shard.removable,
-			Cleanup: s.Cleanup(), CleanupInterval: time.Duration(s.CleanupInterval), KeptLeaks: shard.removable,
+			Cleanup: s.Cleanup(), CleanupInterval: time.Duration(s.CleanupInterval), KeptLeaks: shard.removable, PollOnly: shard.db.Direct != nil,
 			LeakWebhook: s.leakWebhook(), Observer: s.trail.Jobs(measured),
 		})
 		if err != nil {

@@ -88,8 +88,6 @@ func (s Database) CheckShards() error {
 		return nil
 	case s.Private():
 		return WrongTogether("LATCHKEY_SHARDS is set and LATCHKEY_DATABASE_URL is not: it must be set to the PostgreSQL of the first shard")
-	case s.Pooled():
-		return WrongTogether("LATCHKEY_SHARDS and LATCHKEY_DIRECT_DATABASE_URL are both set: shards work without a PgBouncer only")
 	}
 	return nil
 }

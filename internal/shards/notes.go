@@ -1,0 +1,34 @@
+package shards
+
+import (
+	"context"
+	"time"
+)
+
+// Work that has to wait for a shard is noted in the database of one that answers, and done when the shard is
+// back: see signOut and uncounted. Notes outlive the replica, and any other replica can do the work.
+
+// notesPause lies between two looks for work that can be done now.
+const notesPause = 5 * time.Second
+
+// doNoted does the work that is noted, as far as shards answer, until ctx ends.
+func (r *Router) doNoted(ctx context.Context) {
+	for {
+		select {
+		case <-time.After(notesPause):
+		case <-ctx.Done():
+			return
+		}
+		for _, s := range r.all {
+			if !s.isUp.Load() {
+				continue
+			}
+			if err := r.finishSignOuts(ctx, s); err != nil && ctx.Err() == nil {
+				r.cfg.Logger.WarnContext(ctx, "a sign-out that did not reach a shard is not finished yet", "error", err)
+			}
+			if err := r.settleNoted(ctx, s); err != nil && ctx.Err() == nil {
+				r.cfg.Logger.WarnContext(ctx, "the limit of sessions per subject is not exact yet after a shard was down", "error", err)
+			}
+		}
+	}
+}
