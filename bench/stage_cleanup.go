@@ -78,7 +78,7 @@ type timedStore struct {
 	busy time.Duration
 }
 
-func (s *timedStore) FindDue(ctx context.Context, rule cleanup.Rule, limit int) ([]uuid.UUID, error) {
+func (s *timedStore) FindDue(ctx context.Context, rule cleanup.Rule, limit int) (cleanup.Due, error) {
 	defer s.since(time.Now())
 	return s.Store.FindDue(ctx, rule, limit)
 }

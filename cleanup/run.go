@@ -35,6 +35,7 @@ type run struct {
 	cfg     Config
 	store   Store
 	pace    pace
+	overdue time.Duration // for how long what it found last has been due; 0 if that is all there is
 	start   time.Time
 	summary Summary
 }
@@ -72,21 +73,26 @@ func (r *run) remove(ctx context.Context, rule Rule) error {
 	for {
 		limit := int(r.pace) * lookAhead
 		began := time.Now()
-		ids, err := r.store.FindDue(ctx, rule, limit)
+		due, err := r.store.FindDue(ctx, rule, limit)
 		if err != nil {
 			return err
 		}
-		if len(ids) > 0 {
+		more := len(due.IDs) == limit
+		r.overdue = 0
+		if more {
+			r.overdue = due.Overdue
+		}
+		if len(due.IDs) > 0 {
 			if err := r.rest(ctx, time.Since(began)); err != nil {
 				return err
 			}
 		}
 		before := r.summary
-		if err := r.batches(ctx, rule, ids); err != nil {
+		if err := r.batches(ctx, rule, due.IDs); err != nil {
 			return err
 		}
 		// Rows that stay locked are found again: a run does not wait for them.
-		if len(ids) < limit || *before.of(rule.Kind) == *r.summary.of(rule.Kind) {
+		if !more || *before.of(rule.Kind) == *r.summary.of(rule.Kind) {
 			return nil
 		}
 	}
@@ -128,7 +134,7 @@ func (r *run) rest(ctx context.Context, took time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(restAfter(took, time.Since(r.cfg.Began))):
+	case <-time.After(restAfter(took, lateness(time.Since(r.cfg.Began), r.overdue))):
 		return nil
 	}
 }
