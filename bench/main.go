@@ -91,7 +91,7 @@ func render(cfg config) {
 		must.Do(os.WriteFile(path, text, 0o644)) //nolint:gosec // a document
 	}
 	show(results.Targets())
-	_, _ = fmt.Fprintf(os.Stdout, "\nThe report is %s\n", cfg.out) // nobody is left to hear of an error
+	_, _ = fmt.Fprintf(os.Stdout, "\nThe report is %s\n", cfg.out) // an error cannot be reported either
 }
 
 // show prints what was to be reached.

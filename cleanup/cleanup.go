@@ -141,7 +141,8 @@ type Config struct {
 	// several rules apply is counted for each.
 	DryRun bool
 	// Began is when the first of several runs began that continue with each other's
-	// work. What is still due after hours of it is late: they then rest less. Zero means now.
+	// work. If they find more for hours that has been due for hours, they are late, and rest
+	// less. Zero means now.
 	Began time.Time
 	// Progress, if set, is called after each batch with the sums so far.
 	Progress func(Summary)

@@ -15,7 +15,8 @@ import (
 const lookAhead = 20
 
 // Run removes everything that is due, and returns what it did, even with an
-// error: what was removed stays removed, and the next run continues.
+// error: what was removed stays removed, and the next run continues. If the database crashes, the
+// last of it may come back, and the next run removes it again.
 func Run(ctx context.Context, store Store, cfg Config) (Summary, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

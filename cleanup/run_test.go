@@ -178,7 +178,7 @@ func TestRunsKeepUp(t *testing.T) {
 	}
 }
 
-// What was left from long ago is no reason to hurry when a run begins.
+// A run does not hurry because of rows that were left long before it began.
 func TestOldRowsAreRemovedAtLeisure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -210,9 +210,9 @@ const findTimeout = time.Minute
 // one round trip, even behind a pooler. A few of many rows are best found one by
 // one through indexes; without statistics, as after a restore, PostgreSQL would
 // instead scan a whole table for each batch. Parallel workers are off: the other
-// processors are for callers that wait. What is removed need not be on the disk when it is
-// committed: where a crash brings it back, it is still due. So a batch waits for no disk and no standby,
-// and nobody for the disk because of it.
+// processors are for callers that wait. A removal need not be on the disk when it is committed:
+// a session that a crash brings back is still due. So a batch waits for no disk and no standby, and
+// other commits share the disk with one less.
 const cleanupSettingsQuery = `
 SELECT set_config('statement_timeout', $1, true), set_config('jit', 'off', true),
   set_config('synchronous_commit', CASE WHEN $2 THEN 'off' ELSE current_setting('synchronous_commit') END, true),

@@ -59,8 +59,8 @@ func TestRemoveDueGivesUp(t *testing.T) {
 	}
 }
 
-// What a batch takes includes what PostgreSQL does at the end of the statement: it looks for rows that refer to each of
-// those that were removed.
+// The time of a batch includes the end of its statement, when PostgreSQL looks for rows that refer to each of the removed
+// ones.
 func TestTookIncludesForeignKeys(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -76,7 +76,7 @@ func TestTookIncludesForeignKeys(t *testing.T) {
 	}
 }
 
-// Nobody waits for the disk to have what is removed. What is ended must be there.
+// A removal does not wait until it is on the disk. An ended session does.
 func TestWhatIsRemovedNeedNotBeDurable(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
