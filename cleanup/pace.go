@@ -5,9 +5,9 @@ import "time"
 const (
 	// A batch that keeps the database at work for longer than target has its size
 	// halved; one that takes less than half of that lets it grow by a quarter. A request
-	// that arrives meanwhile shares the processor and the disk with it, so it is short. Short
-	// ones remove as many per minute as long ones: a batch of 40 sessions takes 24 µs of PostgreSQL's
-	// processor time for each, one of 100 takes 20 µs.
+	// that arrives meanwhile shares the processor and the disk with it, so it is short. Even
+	// shorter ones would cost more: a batch of 100 sessions takes 20 µs of PostgreSQL's processor
+	// time for each, one of 40 takes 24 µs.
 	target = 3 * time.Millisecond
 	// restShare is how long a run that is not late rests after a batch, as a multiple of
 	// what the batch took. Every lateStep by which it is late halves the rest, up to

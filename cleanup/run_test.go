@@ -77,7 +77,7 @@ func TestBatchesFollowTheDatabase(t *testing.T) {
 				if share := float64(d.busy) / float64(time.Since(began)); share > 0.201 || share < 0.19 {
 					t.Errorf("it kept a connection busy for %.2f of the time", share)
 				}
-				if 10*d.searches > len(d.batches)+20 {
+				if 6*d.searches > len(d.batches)+20 {
 					t.Errorf("%d searches for %d batches", d.searches, len(d.batches))
 				}
 			})

@@ -37,7 +37,7 @@ func TestLegsOfALongRunCatchUp(t *testing.T) {
 	t.Parallel()
 	for began, want := range map[time.Duration]float64{0: 4, 7 * time.Hour: 2, 25 * time.Hour: 0.25} {
 		synctest.Test(t, func(t *testing.T) {
-			store := &slowly{left: 2000} // as many as the first search looks for
+			store := &slowly{left: 800} // as many as the first search looks for
 			w := &cleanupWorker{cfg: Config{Sessions: store, Logger: slog.New(slog.DiscardHandler), Observer: nobody{}}}
 			start := time.Now()
 			job := &river.Job[cleanupArgs]{JobRow: &rivertype.JobRow{CreatedAt: start.Add(-began)}}
