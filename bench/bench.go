@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,12 +43,22 @@ type stage struct {
 
 // stages are what is done, in this order.
 func (b *bench) stages() []stage {
-	all := []stage{
+	measures := slices.DeleteFunc(b.measures(), func(s stage) bool { return !strings.Contains(s.name, b.cfg.only) })
+	if len(measures) == 0 {
+		must.Do(fmt.Errorf("-only: no stage has %q in its name", b.cfg.only))
+	}
+	return append([]stage{
 		{"build the service", b.build},
 		{"make a PostgreSQL cluster", b.startCluster},
 		{"make sessions", b.makeSizes},
 		{"have PostgreSQL be as it is measured", b.startMeasured},
 		{"look at the machine", b.look},
+	}, measures...)
+}
+
+// measures are the stages that measure something.
+func (b *bench) measures() []stage {
+	all := []stage{
 		{"count round trips and allocations", b.count},
 		{"start the service", b.startService},
 	}

@@ -131,6 +131,24 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+func TestOnlySomeStages(t *testing.T) {
+	t.Parallel()
+
+	of := func(only string) (names []string) {
+		for _, s := range (&bench{cfg: must.Get(parseFlags([]string{"-only", only}, io.Discard))}).stages() {
+			names = append(names, s.name)
+		}
+		return names
+	}
+	all := of("")
+	if diff := cmp.Diff(append(slices.Clone(all[:5]), "remove expired sessions", "refresh while a million rows are removed"), of("remove")); diff != "" {
+		t.Error(diff)
+	}
+	if err := must.Run(func() { of("nothing of the kind") }); err == nil || !strings.Contains(err.Error(), "-only") {
+		t.Error(err)
+	}
+}
+
 func TestItRefusesWhereThereIsNoDisk(t *testing.T) {
 	t.Parallel()
 

@@ -20,7 +20,7 @@ type config struct {
 	sizes, workers           []int // ascending
 	duration                 time.Duration
 	rounds                   int
-	out, dir                 string
+	out, dir, only           string
 	arguments                []string
 }
 
@@ -65,6 +65,7 @@ func (c *config) parse(usage io.Writer) error {
 	flags.IntVar(&c.rounds, "rounds", c.rounds, "rounds at 32 workers and of the sizes")
 	flags.StringVar(&c.out, "out", "../docs/performance.md", "where the report goes; pictures and results go into the folder of the same name next to it")
 	flags.StringVar(&c.dir, "dir", "/var/tmp", "`folder` below which the database is made, on the disk to measure")
+	flags.StringVar(&c.only, "only", "", "of the stages that measure, run those whose name contains this `text`, and print their figures without a report")
 	flags.BoolVar(&c.hugePages, "huge-pages", false, "have PostgreSQL use huge pages, as its manual advises: sysctl vm.nr_hugepages has to reserve enough before")
 	err := flags.Parse(c.arguments)
 	if err == nil && flags.NArg() > 0 {

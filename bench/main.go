@@ -3,6 +3,7 @@
 //
 //	go run .             # all of it
 //	go run . -quick      # a first look, in under two minutes
+//	go run . -only rows  # the stages with "rows" in their names, which the run prints; no report
 //	go run . -render     # the report again, from the results of the last run
 //
 // How it goes about it:
@@ -61,7 +62,12 @@ func run() {
 	cfg := must.Get(parseFlags(os.Args[1:], os.Stderr))
 	if !cfg.render {
 		must.Do(cfg.checkDisk())
-		keep(cfg, (&bench{cfg: cfg, out: os.Stderr}).run(ctx))
+		results := (&bench{cfg: cfg, out: os.Stderr}).run(ctx)
+		if cfg.only != "" { // a report of a part would look like one of all
+			show(slices.DeleteFunc(results.Targets(), func(t report.Target) bool { return t.Measured == "" }))
+			return
+		}
+		keep(cfg, results)
 	}
 	render(cfg)
 }
@@ -73,7 +79,7 @@ func keep(cfg config, results report.Results) {
 	must.Do(os.WriteFile(cfg.results(), append(text, '\n'), 0o644)) //nolint:gosec // a document
 }
 
-// render writes the report and its pictures from the results of the last run, and shows what was to be reached.
+// render writes the report and its pictures from the results of the last run, and prints what was to be reached.
 func render(cfg config) {
 	var results report.Results
 	must.Do(json.Unmarshal(must.Get(os.ReadFile(cfg.results())), &results)) //nolint:gosec // where the caller has it
@@ -84,11 +90,16 @@ func render(cfg config) {
 		}
 		must.Do(os.WriteFile(path, text, 0o644)) //nolint:gosec // a document
 	}
+	show(results.Targets())
+	_, _ = fmt.Fprintf(os.Stdout, "\nThe report is %s\n", cfg.out) // an error cannot be reported either
+}
+
+// show prints what was to be reached.
+func show(targets []report.Target) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "TO BE REACHED\tWANTED\tMEASURED\t") // Flush has the error
-	for _, t := range results.Targets() {
+	for _, t := range targets {
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.What, t.Wanted, t.Measured, t.Verdict()) // as above
 	}
-	_, _ = fmt.Fprintf(w, "\nThe report is %s\n", cfg.out) // as above
 	must.Do(w.Flush())
 }

@@ -82,6 +82,16 @@ func (g *gathered) row() report.Row {
 	return row
 }
 
+// capacity is how many of an operation are possible per second: as measured in an earlier stage or, where that was left
+// out, as measured now.
+func (b *bench) capacity(ctx context.Context, o operation, workers int) float64 {
+	g := b.gather(o.key(report.Main(workers), workers))
+	if len(g.Rounds) == 0 {
+		b.closed(ctx, o, g.Key, b.cfg.duration)
+	}
+	return g.PerSecond()
+}
+
 func setTimes(row *report.Row, times *load.Times) {
 	row.Calls = times.Count()
 	row.P50, row.P99, row.P999 = times.Milliseconds(50), times.Milliseconds(99), times.Milliseconds(99.9)

@@ -78,7 +78,7 @@ type timedStore struct {
 	busy time.Duration
 }
 
-func (s *timedStore) FindDue(ctx context.Context, rule cleanup.Rule, limit int) ([]uuid.UUID, error) {
+func (s *timedStore) FindDue(ctx context.Context, rule cleanup.Rule, limit int) (cleanup.Due, error) {
 	defer s.since(time.Now())
 	return s.Store.FindDue(ctx, rule, limit)
 }
@@ -98,6 +98,8 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 	expired, quiet := either(b.cfg, 500_000, 10_000), either(b.cfg, time.Minute, 2*time.Second)
 	r := b.main
 	defer r.close()
+	o, workers := of(r, report.HTTP, report.Refresh, ""), b.cfg.mainWorkers()
+	capacity := b.capacity(ctx, o, workers)
 
 	r.Add(ctx, expired, population.Expired)
 	// Sessions that have just been added are written to the disk before, not during one of the two. Sessions that have
@@ -105,8 +107,6 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 	b.cluster.RecycleWAL(ctx, either(b.cfg, 96, 8)) // more than both take together
 	r.Touch(ctx)
 
-	o, workers := of(r, report.HTTP, report.Refresh, ""), b.cfg.mainWorkers()
-	capacity := b.gather(o.key(report.Main(workers), workers)).PerSecond()
 	// Each session must rest before it is refreshed again.
 	perSecond := min(capacity*share, float64(r.Rotating.Len())/(2*settled.Seconds()))
 	window := load.Window{Workers: workers, Warmup: quiet / warmupShare, Duration: quiet}

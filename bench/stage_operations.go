@@ -75,7 +75,7 @@ func (b *bench) latencies(ctx context.Context, workers int) {
 		for _, share := range []float64{0.5, 0.8} {
 			duration := 2 * b.cfg.duration
 			window := load.Window{Workers: workers, Warmup: duration / warmupShare, Duration: duration}
-			capacity := b.gather(o.key(report.Main(workers), workers)).PerSecond()
+			capacity := b.capacity(ctx, o, workers)
 			b.results.Latencies = append(b.results.Latencies, b.open(ctx, o, "latency", window, capacity*share, share))
 		}
 	}

@@ -41,9 +41,9 @@
 //
 // It promises that its cost depends on what it removes, not on the size of the
 // tables; that each batch is a separate short transaction, so that an
-// interruption loses nothing; that it adapts to the database's capacity, and uses
-// at most a fifth of one connection's time, or four fifths once a run has lasted six
-// hours, so that it keeps up; and that only one runner works at a time.
+// interruption loses nothing; that it adapts to the database's capacity, and uses a
+// fifth of one connection's time, or up to four fifths if sessions end faster than that
+// removes them; and that only one runner works at a time.
 package cleanup
 
 import (
@@ -90,6 +90,15 @@ type Rule struct {
 	After time.Duration
 }
 
+// Due is what a search for rows to remove found.
+type Due struct {
+	// IDs are the ids of sessions or, if the rule is about pairs, of pairs. The first have
+	// been due for the longest time.
+	IDs []uuid.UUID
+	// Overdue is how long the last of them has been due.
+	Overdue time.Duration
+}
+
 // Removed is what a batch removed or, for Aged, what it ended. A session is
 // removed with its token pairs.
 type Removed struct {
@@ -107,9 +116,9 @@ var ErrSlow = errors.New("the database cancelled a batch of cleanup")
 type Store interface {
 	// CountDue counts what is due.
 	CountDue(ctx context.Context, rule Rule) (int64, error)
-	// FindDue returns the ids of up to limit that are due, of sessions or, if the
-	// rule is about pairs, of pairs. Fewer than limit means that no more are due.
-	FindDue(ctx context.Context, rule Rule, limit int) ([]uuid.UUID, error)
+	// FindDue returns up to limit that are due. Fewer than limit means that no more
+	// are due.
+	FindDue(ctx context.Context, rule Rule, limit int) (Due, error)
 	// RemoveDue removes in one transaction, or ends, those of ids that are still due, but
 	// none that is locked. If that takes longer than the timeout, the error is [ErrSlow].
 	// It is also an error if another runner is at work.
@@ -132,7 +141,8 @@ type Config struct {
 	// several rules apply is counted for each.
 	DryRun bool
 	// Began is when the first of several runs began that continue with each other's
-	// work: six hours after it they pause less. Zero means now.
+	// work. If they find more for hours that has been due for hours, they are late, and rest
+	// less. Zero means now.
 	Began time.Time
 	// Progress, if set, is called after each batch with the sums so far.
 	Progress func(Summary)

@@ -243,7 +243,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// A server that crashes in the middle of a run loses nothing either.
+// A server that crashes in the middle of a run may have forgotten the last batches, but none of them in part. The next
+// run removes what has come back.
 func TestDatabaseCrashes(t *testing.T) {
 	t.Parallel()
 	server := testdb.NewServer(t)
@@ -255,10 +256,11 @@ func TestDatabaseCrashes(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	server.Start()
-	if sessions, tokenRows := k.rows(t); sessions != int(1000-got.Expired) || tokenRows != sessions {
+	sessions, tokenRows := k.rows(t)
+	if sessions < int(1000-got.Expired) || tokenRows != sessions {
 		t.Errorf("%d sessions and %d tokens are left of 1000, %d were removed", sessions, tokenRows, got.Expired)
 	}
-	if next, err := cleanup.Run(t.Context(), k.store, cleanup.Config{}); err != nil || next.Expired != 1000-got.Expired {
+	if next, err := cleanup.Run(t.Context(), k.store, cleanup.Config{}); err != nil || int(next.Expired) != sessions {
 		t.Errorf("the next run: %+v, %v", next, err)
 	}
 }

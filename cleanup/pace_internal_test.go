@@ -50,3 +50,23 @@ func TestPaceSettles(t *testing.T) {
 		}
 	}
 }
+
+func TestRest(t *testing.T) {
+	t.Parallel()
+	const h = time.Hour
+	for _, c := range []struct{ running, overdue, want time.Duration }{
+		{0, 0, 400},
+		{5 * h, 5 * h, 400},
+		{6 * h, 6 * h, 200},
+		{12 * h, 17 * h, 100},
+		{19 * h, 18 * h, 50},
+		{24 * h, 24 * h, 25},
+		{1000 * h, 1000 * h, 25},
+		{0, 1000 * h, 400}, // it was left for this run
+		{1000 * h, 0, 400}, // it keeps up
+	} {
+		if got := restAfter(100, lateness(c.running, c.overdue)); got != c.want {
+			t.Errorf("running for %v, overdue for %v: it rests for %d, want %d", c.running, c.overdue, got, c.want)
+		}
+	}
+}

@@ -26,12 +26,12 @@ type database struct {
 	err         error
 }
 
-func (d *database) FindDue(_ context.Context, rule cleanup.Rule, limit int) ([]uuid.UUID, error) {
+func (d *database) FindDue(_ context.Context, rule cleanup.Rule, limit int) (cleanup.Due, error) {
 	if rule.Kind != cleanup.Expired {
-		return nil, nil
+		return cleanup.Due{}, nil
 	}
 	d.searches++
-	return make([]uuid.UUID, min(d.due, limit)), nil
+	return cleanup.Due{IDs: make([]uuid.UUID, min(d.due, limit))}, nil
 }
 
 func (d *database) RemoveDue(_ context.Context, _ cleanup.Rule, ids []uuid.UUID, timeout time.Duration) (cleanup.Removed, error) {
@@ -77,7 +77,7 @@ func TestBatchesFollowTheDatabase(t *testing.T) {
 				if share := float64(d.busy) / float64(time.Since(began)); share > 0.201 || share < 0.19 {
 					t.Errorf("it kept a connection busy for %.2f of the time", share)
 				}
-				if 10*d.searches > len(d.batches)+20 {
+				if 6*d.searches > len(d.batches)+20 {
 					t.Errorf("%d searches for %d batches", d.searches, len(d.batches))
 				}
 			})
@@ -85,33 +85,106 @@ func TestBatchesFollowTheDatabase(t *testing.T) {
 	}
 }
 
-// A run that lasts for hours pauses less, so that it catches up even if sessions end faster than the usual pace
-// removes them.
-func TestLongRunsCatchUp(t *testing.T) {
+// growing is a database in which so many sessions become due at the end of each day. Time is simulated, and each session
+// takes a second, so that a run that is not late removes 17,280 per day, and one that rests as little as it may 69,120.
+type growing struct {
+	perDay, older int // older are left from long ago
+	began         time.Time
+	removed       int
+	busy          time.Duration
+	late          time.Duration // how long any session has been due for at most
+}
+
+// due is how many have become due so far.
+func (g *growing) due() int { return g.older + g.perDay*int(time.Since(g.began)/day) }
+
+// overdue is how long one of them has been.
+func (g *growing) overdue(session int) time.Duration {
+	if session < g.older {
+		return 1000 * day
+	}
+	return time.Since(g.began) - day*time.Duration(1+(session-g.older)/g.perDay)
+}
+
+func (g *growing) FindDue(_ context.Context, rule cleanup.Rule, limit int) (cleanup.Due, error) {
+	found := min(g.due()-g.removed, limit)
+	if rule.Kind != cleanup.Expired || found == 0 {
+		return cleanup.Due{}, nil
+	}
+	g.late = max(g.late, g.overdue(max(g.removed, g.older)))
+	return cleanup.Due{IDs: make([]uuid.UUID, found), Overdue: g.overdue(g.removed + found - 1)}, nil
+}
+
+func (g *growing) RemoveDue(_ context.Context, _ cleanup.Rule, ids []uuid.UUID, _ time.Duration) (cleanup.Removed, error) {
+	took := time.Duration(len(ids)) * time.Second
+	time.Sleep(took)
+	g.busy += took
+	g.removed += len(ids)
+	return cleanup.Removed{Sessions: int64(len(ids)), Took: took}, nil
+}
+
+func (*growing) CountDue(context.Context, cleanup.Rule) (int64, error) { return 0, nil }
+
+func (*growing) OldestEnded(context.Context) (time.Time, error) { return time.Time{}, nil }
+
+// days has a run begin every day, or when the last one is over, until so many days have passed. It returns how much of
+// an hour in a run a connection was busy at most.
+func (g *growing) days(t *testing.T, n int) (most float64) {
+	t.Helper()
+	g.began = time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n)*day-time.Second)
+	defer cancel()
+	var at time.Time
+	var busy time.Duration
+	look := func(cleanup.Summary) {
+		if passed := time.Since(at); passed >= time.Hour {
+			most = max(most, float64(g.busy-busy)/float64(passed))
+			at, busy = time.Now(), g.busy
+		}
+	}
+	for next := g.began; ctx.Err() == nil; next = next.Add(day) {
+		time.Sleep(time.Until(next))
+		if ctx.Err() != nil {
+			break
+		}
+		at, busy = time.Now(), g.busy
+		if _, err := cleanup.Run(ctx, g, cleanup.Config{Progress: look}); err != nil && ctx.Err() == nil {
+			t.Fatal(err)
+		}
+	}
+	return most
+}
+
+// The more sessions become due, the less a run rests, so that none waits for two days.
+func TestRunsKeepUp(t *testing.T) {
+	t.Parallel()
+	for perDay, c := range map[int]struct {
+		most float64       // of an hour
+		late time.Duration // at most
+	}{
+		1000:   {0.21, day},
+		10_000: {0.34, day},
+		30_000: {0.67, day},
+		60_000: {0.81, 2 * day},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			g := &growing{perDay: perDay}
+			most := g.days(t, 30)
+			if most > c.most || g.late > c.late || g.due()-g.removed > 2*perDay {
+				t.Errorf("%d per day: busy for %.2f of the time, late by %v, %d are left", perDay, most, g.late, g.due()-g.removed)
+			}
+			t.Logf("%d per day: busy for up to %.2f of the time, late by up to %v, %d are left", perDay, most, g.late, g.due()-g.removed)
+		})
+	}
+}
+
+// A run does not hurry because of rows that were left long before it began.
+func TestOldRowsAreRemovedAtLeisure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const each, hours = time.Second / 2, 20
-		d := &database{due: int(hours * time.Hour / each / 2), each: each}
-		busyAt := map[time.Duration]time.Duration{} // by the hour
-		cfg := cleanup.Config{Progress: func(s cleanup.Summary) { busyAt[s.Duration.Truncate(time.Hour)] = d.busy }}
-		if _, err := cleanup.Run(t.Context(), d, cfg); err != nil || d.due != 0 {
-			t.Errorf("%d are left, %v", d.due, err)
-		}
-		within := func(from, to time.Duration) float64 { return float64(busyAt[to]-busyAt[from]) / float64(to-from) }
-		if at := within(time.Hour, 5*time.Hour); at < 0.19 || at > 0.21 {
-			t.Errorf("it kept a connection busy for %.2f of the first hours", at)
-		}
-		if at := within(7*time.Hour, 11*time.Hour); at < 0.79 || at > 0.81 {
-			t.Errorf("it kept a connection busy for %.2f of the time after six hours", at)
-		}
-
-		d = &database{due: 1000, each: each}
-		began := time.Now()
-		if _, err := cleanup.Run(t.Context(), d, cleanup.Config{Began: began.Add(-7 * time.Hour)}); err != nil {
-			t.Error(err)
-		}
-		if share := float64(d.busy) / float64(time.Since(began)); share < 0.79 || share > 0.81 {
-			t.Errorf("a later part of a long run kept a connection busy for %.2f of the time", share)
+		g := &growing{perDay: 1000, older: 4000}
+		if most := g.days(t, 2); most > 0.21 || g.removed != 4000+1000 {
+			t.Errorf("busy for %.2f of the time, %d removed", most, g.removed)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
@@ -190,3 +191,36 @@ func (w *wear) hot(table string) (percent float64) {
 }
 
 func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
+
+// Vacuum would lock a table against readers and writers while it gives empty pages at its end back to the file system.
+func TestVacuumKeepsEmptyPages(t *testing.T) {
+	t.Parallel()
+	w := newWear(t, 2000)
+	w.create(w.sessions)
+	sizes := func() (sizes [4]int64) {
+		err := w.pool.QueryRow(t.Context(), `SELECT pg_relation_size('"sessionStore"'), pg_relation_size('"sessionStoreToken"'),
+			pg_relation_size(s.reltoastrelid), pg_relation_size(t.reltoastrelid)
+			FROM pg_class s, pg_class t WHERE s.oid = '"sessionStore"'::regclass AND t.oid = '"sessionStoreToken"'::regclass`).Scan(&sizes[0], &sizes[1], &sizes[2], &sizes[3])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sizes
+	}
+	w.exec(`ALTER TABLE "sessionStore" ALTER "data" SET STORAGE EXTERNAL`)
+	w.exec(`ALTER TABLE "sessionStoreToken" ALTER "clientUserAgent" SET STORAGE EXTERNAL`)
+	w.exec(`UPDATE "sessionStore" SET "data" = jsonb_build_object('long', repeat('d', 8000))`)
+	w.exec(`UPDATE "sessionStoreToken" SET "clientUserAgent" = repeat('u', 8000)`)
+	before := sizes()
+	for _, size := range before {
+		if size == 0 {
+			t.Fatalf("the sizes are %v", before)
+		}
+	}
+	w.exec(`DELETE FROM "sessionStore"`)
+	for _, table := range []string{"sessionStore", "sessionStoreToken"} {
+		w.exec(fmt.Sprintf(`VACUUM %q`, table))
+	}
+	if diff := cmp.Diff(before, sizes()); diff != "" {
+		t.Errorf("vacuum gave pages back (-before +after):\n%s", diff)
+	}
+}

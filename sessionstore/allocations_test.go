@@ -20,8 +20,8 @@ var mostAllocations = map[string]float64{
 	"LoadClaims":             16,
 	"Invalidate":             67, // 22 are of the transaction, which says its isolation level
 	"InvalidateSubject":      90, // of three statements, the first for the lock of the subject
-	"FindDue":                64, // 20 are of the transaction's begin and end, as of RemoveDue
-	"RemoveDue":              76,
+	"FindDue":                66, // 20 are of the transaction's begin and end, as of RemoveDue
+	"RemoveDue":              94,
 	"List":                   37,
 }
 

@@ -76,9 +76,6 @@ const (
 	stillSuperfluous = `r."expiresOn" + 0 < ` + beforeDay + ` AND ` + isSuperfluous
 )
 
-// tookSoFar follows a step that must be done first.
-const tookSoFar = `clock_timestamp() - statement_timestamp()`
-
 // A batch locks what it removes in the order of all other statements, and
 // skips rows that another transaction has locked, and sessions whose theft has not
 // been reported yet.
@@ -95,7 +92,7 @@ WITH "lock" AS MATERIALIZED (
 ), "session" AS (
   DELETE FROM "sessionStore" s USING "doomed" WHERE s."id" = "doomed"."id" RETURNING 1
 )
-SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "token" WHERE "refreshToken" IS NULL), ` + tookSoFar
+SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "token" WHERE "refreshToken" IS NULL)`
 }
 
 // The access rows of Compas are deleted explicitly: in tables that an early
@@ -117,7 +114,7 @@ WITH "lock" AS MATERIALIZED (
       AND o."id" NOT IN (SELECT "id" FROM "doomed"))
   RETURNING 1
 )
-SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "refresh"), ` + tookSoFar
+SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "refresh")`
 
 // endAgedQuery ends sessions that are too old, and removes nothing: verifiers must
 // learn of it first. It works like a requested revocation, including the statement
@@ -130,30 +127,33 @@ WITH "lock" AS MATERIALIZED (
   WHERE s."id" = ANY ($2) AND ` + stillAged + ` AND (SELECT "got" FROM "lock")
   FOR NO KEY UPDATE OF s SKIP LOCKED
 ), ` + revokeTargets + `
-SELECT (SELECT "got" FROM "lock") AND (SELECT count(*) FROM "told") >= 0, (SELECT count(*) FROM "session"), 0::bigint, ` + tookSoFar
+SELECT (SELECT "got" FROM "lock") AND (SELECT count(*) FROM "told") >= 0, (SELECT count(*) FROM "session"), 0::bigint`
 
 // ruleQueries are the queries of one kind.
 type ruleQueries struct{ count, find, remove string }
 
 // The oldest come first, by the column that the index is on: where much is due,
 // PostgreSQL would otherwise expect to find enough of it early in another
-// index, and read through all sessions in use.
-func queriesOf(id, due, oldest, remove string) ruleQueries {
-	return ruleQueries{`SELECT count(*) FROM ` + due, `SELECT ` + id + ` FROM ` + due + ` ORDER BY ` + oldest + ` LIMIT $2`, remove}
+// index, and read through all sessions in use. They became due the retention after they ended.
+func queriesOf(id, due, oldest, ended, remove string) ruleQueries {
+	return ruleQueries{`SELECT count(*) FROM ` + due, `SELECT ` + id + `, ` + before + ` - ` + ended + ` FROM ` + due + ` ORDER BY ` + oldest + ` LIMIT $2`, remove}
 }
+
+// pairExpired is when a pair expired that expires on a day: at its end.
+const pairExpired = `(r."expiresOn" + 1)::timestamp AT TIME ZONE 'UTC'`
 
 // revokedQueries are about sessions that were revoked, one by one or by signing everyone out.
 var revokedQueries = func() ruleQueries {
-	one := queriesOf(`s."id"`, dueRevoked, `s."revokedAt"`, removeQuery(stillRevoked))
-	all := queriesOf(`s."id"`, dueSignedOut, `s."createdAt"`, "")
+	one := queriesOf(`s."id"`, dueRevoked, `s."revokedAt"`, `s."revokedAt"`, removeQuery(stillRevoked))
+	all := queriesOf(`s."id"`, dueSignedOut, `s."createdAt"`, `(SELECT "at" FROM `+dueEra+` d)`, "")
 	return ruleQueries{`SELECT (` + one.count + `) + (` + all.count + `)`, `SELECT * FROM ((` + one.find + `) UNION ALL (` + all.find + `)) d LIMIT $2`, one.remove}
 }()
 
 var cleanupQueries = map[cleanup.Kind]ruleQueries{
-	cleanup.Expired:     queriesOf(`r."session"`, dueExpired, `r."expiresOn"`, removeQuery(stillExpired)),
+	cleanup.Expired:     queriesOf(`r."session"`, dueExpired, `r."expiresOn"`, pairExpired, removeQuery(stillExpired)),
 	cleanup.Revoked:     revokedQueries,
-	cleanup.Aged:        queriesOf(`s."id"`, dueAged, `s."createdAt"`, endAgedQuery),
-	cleanup.Superfluous: queriesOf(`r."id"`, dueSuperfluous, `r."expiresOn"`, removeSuperfluousQuery),
+	cleanup.Aged:        queriesOf(`s."id"`, dueAged, `s."createdAt"`, `s."createdAt"`, endAgedQuery),
+	cleanup.Superfluous: queriesOf(`r."id"`, dueSuperfluous, `r."expiresOn"`, pairExpired, removeSuperfluousQuery),
 }
 
 func queriesFor(rule cleanup.Rule) (ruleQueries, error) {
@@ -179,24 +179,28 @@ func (s *Store) CountDue(ctx context.Context, rule cleanup.Rule) (int64, error) 
 	return n, nil
 }
 
-// FindDue returns up to limit ids of what [Store.CountDue] counts, the oldest first;
+// FindDue returns up to limit of what [Store.CountDue] counts, the oldest first;
 // fewer if there are no more.
-func (s *Store) FindDue(ctx context.Context, rule cleanup.Rule, limit int) ([]uuid.UUID, error) {
+func (s *Store) FindDue(ctx context.Context, rule cleanup.Rule, limit int) (cleanup.Due, error) {
 	q, err := queriesFor(rule)
 	if err != nil {
-		return nil, err
+		return cleanup.Due{}, err
 	}
-	var ids []uuid.UUID
+	var due cleanup.Due
 	batch := &pgx.Batch{}
-	batch.Queue(cleanupSettingsQuery, milliseconds(findTimeout))
-	batch.Queue(q.find, pgvalue.Seconds(rule.After), limit).Query(func(rows pgx.Rows) (err error) {
-		ids, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	batch.Queue(cleanupSettingsQuery, milliseconds(findTimeout), false)
+	batch.Queue(q.find, pgvalue.Seconds(rule.After), limit).Query(func(rows pgx.Rows) error {
+		var id uuid.UUID
+		_, err := pgx.ForEachRow(rows, []any{&id, &due.Overdue}, func() error {
+			due.IDs = append(due.IDs, id)
+			return nil
+		})
 		return err
 	})
 	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
-		return nil, sessionerr.Unavailable("find what is to be cleaned up", err)
+		return cleanup.Due{}, sessionerr.Unavailable("find what is to be cleaned up", err)
 	}
-	return ids, nil
+	return due, nil
 }
 
 // findTimeout limits one search, which locks nothing.
@@ -206,12 +210,19 @@ const findTimeout = time.Minute
 // one round trip, even behind a pooler. A few of many rows are best found one by
 // one through indexes; without statistics, as after a restore, PostgreSQL would
 // instead scan a whole table for each batch. Parallel workers are off: the other
-// processors are for callers that wait.
+// processors are for callers that wait. A removal need not be on the disk when it is committed:
+// a session that a crash brings back is still due. So a batch waits for no disk and no standby, and
+// other commits share the disk with one less.
 const cleanupSettingsQuery = `
 SELECT set_config('statement_timeout', $1, true), set_config('jit', 'off', true),
+  set_config('synchronous_commit', CASE WHEN $2 THEN 'off' ELSE current_setting('synchronous_commit') END, true),
   set_config('max_parallel_workers_per_gather', '0', true), set_config('enable_sort', 'off', true),
   set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
   set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`
+
+// tookQuery follows the other statements of a batch: at the end of one, PostgreSQL looks for rows that refer to each
+// of those that were deleted, which takes longer than deleting them.
+const tookQuery = `SELECT clock_timestamp() - transaction_timestamp()`
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
@@ -231,13 +242,14 @@ func (s *Store) RemoveDue(ctx context.Context, rule cleanup.Rule, ids []uuid.UUI
 	var got bool
 	var removed cleanup.Removed
 	batch := &pgx.Batch{}
-	batch.Queue(cleanupSettingsQuery, milliseconds(timeout))
+	batch.Queue(cleanupSettingsQuery, milliseconds(timeout), rule.Kind != cleanup.Aged)
 	batch.Queue(q.remove, pgvalue.Seconds(rule.After), ids, int64(cleanupLock)).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&got, &removed.Sessions, &removed.Pairs, &removed.Took)
+		return row.Scan(&got, &removed.Sessions, &removed.Pairs)
 	})
 	if rule.Kind == cleanup.Aged {
 		batch.Queue(revokeTokensQuery)
 	}
+	batch.Queue(tookQuery).QueryRow(func(row pgx.Row) error { return row.Scan(&removed.Took) })
 	switch err := s.pool.SendBatch(limited, batch).Close(); {
 	case err != nil && ctx.Err() == nil && (gaveUp(err) || limited.Err() != nil):
 		return cleanup.Removed{}, fmt.Errorf("%w: %w", cleanup.ErrSlow, sessionerr.Unavailable("clean up", err))

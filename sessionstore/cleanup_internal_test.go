@@ -83,7 +83,7 @@ func explain(t *testing.T, pool *pgxpool.Pool, query string, args ...any) string
 	var plan []string
 	batch := &pgx.Batch{}
 	if !strings.Contains(query, "count(*) FROM \"sessionStore") && query != oldestEndedQuery {
-		batch.Queue(cleanupSettingsQuery, "1000")
+		batch.Queue(cleanupSettingsQuery, "1000", false)
 	}
 	batch.Queue(`EXPLAIN `+query, args...).Query(func(rows pgx.Rows) (err error) {
 		plan, err = pgx.CollectRows(rows, pgx.RowTo[string])

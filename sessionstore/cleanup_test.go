@@ -59,6 +59,71 @@ func TestRemoveDueGivesUp(t *testing.T) {
 	}
 }
 
+// The time of a batch includes the end of its statement, when PostgreSQL looks for rows that refer to each of the removed
+// ones.
+func TestTookIncludesForeignKeys(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	session, _ := k.create(t, sessionstore.CreateParams{})
+	if err := k.Invalidate(t.Context(), session.ID); err != nil {
+		t.Fatal(err)
+	}
+	k.exec(t, `CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END $$`)
+	k.exec(t, `CREATE TRIGGER slow AFTER DELETE ON "sessionStore" FOR EACH ROW EXECUTE FUNCTION slow()`)
+	removed, err := k.RemoveDue(t.Context(), cleanup.Rule{Kind: cleanup.Revoked, After: -time.Hour}, []uuid.UUID{session.ID}, time.Minute)
+	if err != nil || removed.Sessions != 1 || removed.Took < 100*time.Millisecond {
+		t.Errorf("%+v, %v", removed, err)
+	}
+}
+
+// A removal does not wait until it is on the disk. An ended session does.
+func TestWhatIsRemovedNeedNotBeDurable(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	session, _ := k.create(t, sessionstore.CreateParams{})
+	k.exec(t, `CREATE TABLE noted ("what" text, "commit" text)`)
+	k.exec(t, `CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		INSERT INTO noted VALUES (TG_OP, current_setting('synchronous_commit')); RETURN COALESCE(NEW, OLD); END $$`)
+	k.exec(t, `CREATE TRIGGER note BEFORE UPDATE OF "revokedAt" OR DELETE ON "sessionStore" FOR EACH ROW EXECUTE FUNCTION note()`)
+	k.exec(t, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = remote_apply', current_database()); END $$`)
+	k.pool.Reset()
+	for _, kind := range []cleanup.Kind{cleanup.Aged, cleanup.Revoked} {
+		removed, err := k.RemoveDue(t.Context(), cleanup.Rule{Kind: kind, After: -time.Hour}, []uuid.UUID{session.ID}, time.Minute)
+		if err != nil || removed.Sessions != 1 {
+			t.Errorf("%s: %+v, %v", kind, removed, err)
+		}
+	}
+	var noted string
+	if err := k.pool.QueryRow(t.Context(), `SELECT string_agg("what" || ' ' || "commit", ', ' ORDER BY "what" DESC) FROM noted`).Scan(&noted); err != nil || noted != "UPDATE remote_apply, DELETE off" {
+		t.Errorf("%s, %v", noted, err)
+	}
+}
+
+// A search says how long the last session that it found has been due: the retention is over for the others even longer.
+func TestFindDueSaysForHowLong(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	const after, day = 20 * time.Hour, 24 * time.Hour
+	for i, ago := range []time.Duration{100 * day, 50 * day} {
+		session, _ := k.create(t, sessionstore.CreateParams{})
+		k.exec(t, `UPDATE "sessionStoreToken" SET "expiresAt" = now() - $2::interval, "expiresOn" = ((now() - $2::interval) AT TIME ZONE 'UTC')::date WHERE "session" = $1`, session.ID, ago)
+		k.exec(t, `UPDATE "sessionStore" SET "createdAt" = now() - $2::interval WHERE "id" = $1`, session.ID, ago)
+		revoked, _ := k.create(t, sessionstore.CreateParams{})
+		if err := k.Invalidate(t.Context(), revoked.ID); err != nil {
+			t.Fatal(err)
+		}
+		k.exec(t, `UPDATE "sessionStore" SET "revokedAt" = now() - $2::interval, "createdAt" = now() - $2::interval WHERE "id" = $1`, revoked.ID, ago)
+		for _, kind := range []cleanup.Kind{cleanup.Expired, cleanup.Revoked, cleanup.Aged} {
+			due, err := k.FindDue(t.Context(), cleanup.Rule{Kind: kind, After: after}, i+1)
+			want := ago - after
+			// A day's sessions expire at its end.
+			if early := want - due.Overdue; err != nil || len(due.IDs) != i+1 || early > day || early < -time.Hour || kind != cleanup.Expired && early > 0 {
+				t.Errorf("%s, %v after its end: %+v, %v", kind, ago, due, err)
+			}
+		}
+	}
+}
+
 // A row that was found may no longer be due when its turn comes.
 func TestRemoveDueLooksAgain(t *testing.T) {
 	t.Parallel()

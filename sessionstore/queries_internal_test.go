@@ -34,7 +34,7 @@ func everyStatement() map[string]string {
 		"invalidate": invalidateQuery, "revokeTogether": revokeTogetherQuery, "invalidateSubject": invalidateSubjectQuery, "revokeSignedOut": revokeSignedOutQuery, "revokeTokens": revokeTokensQuery, "revokeAnew": revokeAnewQuery, "beginEra": beginEraQuery, "joinEra": joinEraQuery, "tellsEvents": tellsEventsQuery, "estimateOfEra": estimateOfEraQuery + "1", "currentEra": currentEraQuery,
 		"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "rotateForPair": rotateForPairQuery, "rotateTogetherForPair": rotateTogetherForPairQuery, "writeWanted": writeWantedQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
 		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "keepLeak": keepLeakQuery, "keptLeaks": keptLeaksQuery, "forgetLeak": forgetLeakQuery, "estimate": estimateQuery, "estimateKept": estimateKeptQuery, "hasLive": hasLiveQuery, "countLive": countLiveQuery, "createdByHour": createdByHourQuery, "endedByHour": endedByHourQuery,
-		"cleanupSettings": cleanupSettingsQuery, "oldestEnded": oldestEndedQuery,
+		"cleanupSettings": cleanupSettingsQuery, "cleanupTook": tookQuery, "oldestEnded": oldestEndedQuery,
 	}
 	for name, query := range maps.Clone(queries) {
 		for _, c := range []changing{rotates, rotatesTogether, rotatesForPair, rotatesTogetherForPair, updatesTogether} {

@@ -172,11 +172,11 @@ var expiredLongAgo = cleanup.Rule{Kind: cleanup.Expired, After: 10_000 * time.Ho
 
 // removeSome removes up to limit of the rows that are due by a rule, and returns how many.
 func removeSome(ctx context.Context, store *sessionstore.Store, rule cleanup.Rule, limit int) (cleanup.Removed, error) {
-	ids, err := store.FindDue(ctx, rule, limit)
+	due, err := store.FindDue(ctx, rule, limit)
 	if err != nil {
 		return cleanup.Removed{}, err
 	}
-	removed, err := store.RemoveDue(ctx, rule, ids, time.Minute)
+	removed, err := store.RemoveDue(ctx, rule, due.IDs, time.Minute)
 	removed.Took = 0
 	return removed, err
 }

@@ -25,9 +25,9 @@ func newSessions() *sessions {
 	return &sessions{gate: open}
 }
 
-func (s *sessions) FindDue(ctx context.Context, rule cleanup.Rule, _ int) ([]uuid.UUID, error) {
+func (s *sessions) FindDue(ctx context.Context, rule cleanup.Rule, _ int) (cleanup.Due, error) {
 	if rule.Kind != cleanup.Expired {
-		return nil, nil
+		return cleanup.Due{}, nil
 	}
 	s.mu.Lock()
 	s.count++
@@ -44,11 +44,11 @@ func (s *sessions) FindDue(ctx context.Context, rule cleanup.Rule, _ int) ([]uui
 	select {
 	case <-gate:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return cleanup.Due{}, ctx.Err()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return nil, s.err
+	return cleanup.Due{}, s.err
 }
 
 func (*sessions) RemoveDue(context.Context, cleanup.Rule, []uuid.UUID, time.Duration) (cleanup.Removed, error) {
