@@ -29,6 +29,7 @@ type verifyingRing struct {
 // keyParser parses the tokens of one use of a key.
 type keyParser struct {
 	use *keyUse
+	key jwt.Keyfunc // the use's
 	*jwt.Parser
 }
 
@@ -55,7 +56,7 @@ func (v *Verifier) SetRing(ring *KeyRing) error {
 	}
 	parsers := make(map[string]keyParser, len(ring.uses))
 	for header, use := range ring.uses {
-		parsers[header] = keyParser{use, v.newParser(use)}
+		parsers[header] = keyParser{use, use.key, v.newParser(use)}
 	}
 	v.ring.Store(&verifyingRing{parsers, verified})
 	return nil
@@ -187,7 +188,7 @@ func (r *verifyingRing) verify(token string, cfg *Config) (*verifiedClaims, erro
 		return nil, errNoSuchKey
 	}
 	claims := &presentedClaims{use: parser.use, cfg: cfg}
-	if _, err := parser.ParseWithClaims(token, claims, parser.use.key); err != nil {
+	if _, err := parser.ParseWithClaims(token, claims, parser.key); err != nil {
 		if err = refusal(err); !isOfTime(err) && !errors.Is(err, ErrWrongAudience) {
 			return nil, err
 		}
