@@ -81,7 +81,7 @@ func (g *gathered) row() report.Row {
 }
 
 func setTimes(row *report.Row, times *load.Times) {
-	row.Calls = times.Count()
+	row.Calls = int(times.TotalCount())
 	row.P50, row.P99, row.P999 = times.Milliseconds(50), times.Milliseconds(99), times.Milliseconds(99.9)
 }
 
@@ -127,7 +127,7 @@ func (b *bench) closed(ctx context.Context, o operation, key report.Key, duratio
 	window.End = func() { after = b.usage(ctx, pid) }
 	measured, err := load.Closed(ctx, window, do)
 	must.Hold(err == nil, "%v: %w", o, err)
-	must.Hold(measured.Latencies.Count() > 0, "%v: nothing was done", o)
+	must.Hold(measured.Latencies.TotalCount() > 0, "%v: nothing was done", o)
 	g.Rounds = append(g.Rounds, measured.PerSecond())
 	g.times.Merge(measured.Latencies.Histogram)
 	g.used = g.used.minus(before.minus(after))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -224,8 +223,6 @@ func (r *rig) rotate(s *population.Session) {
 	}
 	token := r.RefreshToken(s)
 	next := must.Get(load.Member(must.Get(r.process.Public.Send(http.StatusOK, refreshing(token))), "refresh_token"))
-	if next == token { // a pair that is still fresh is answered again
-		must.Do(errors.New("the answer is the same pair, not a rotation"))
-	}
+	must.Hold(next != token, "the answer is the same pair, not a rotation") // one that is still fresh is answered again
 	s.Rotate(next)
 }

@@ -125,15 +125,14 @@ func (r *rig) openService(ctx context.Context) {
 
 // openEdge starts the service, and a resource server that follows it.
 func (r *rig) openEdge(ctx context.Context) {
-	if r.edge != nil {
-		return
-	}
 	r.openService(ctx)
-	r.edge = servers.Start(ctx, servers.Edge{
-		Issuer: population.Issuer, Audience: r.Store.Tokens.Audience, Public: r.process.Public.Address, Internal: r.process.Internal.Address,
-		ServiceKey: service.Key, Keys: r.Ring.PublicJWKS(),
-	})
-	r.onClose(r.edge.Stop)
+	if r.edge == nil {
+		r.edge = servers.Start(ctx, servers.Edge{
+			Issuer: population.Issuer, Audience: r.Store.Tokens.Audience, Public: r.process.Public.Address, Internal: r.process.Internal.Address,
+			ServiceKey: service.Key, Keys: r.Ring.PublicJWKS(),
+		})
+		r.onClose(r.edge.Stop)
+	}
 }
 
 const (
@@ -153,7 +152,7 @@ func (n need) presenting(ctx context.Context, through string, most int, one func
 		return func(ctx context.Context, _ int) { one(ctx, next()) }
 	}
 	if n.seen == nil {
-		n.seen = n.tokens(n.Readers.Len(), 0)
+		n.seen = n.tokens(len(n.Readers.Sessions), 0)
 	}
 	tokens := n.seen[:min(most, len(n.seen))]
 	if !slices.Contains(n.warm, through) {
@@ -178,7 +177,7 @@ func once[T any](all []T) func() T {
 
 // tokens returns access tokens of the sessions that are read in turn, with numbers from the given one on.
 func (r *rig) tokens(n, number int) []string {
-	sessions := r.Readers.Ahead(r.Readers.Len())
+	sessions := r.Readers.Sessions
 	tokens := make([]string, n)
 	must.Share(runtime.GOMAXPROCS(0), n, func(i int) { tokens[i] = r.AccessToken(sessions[i%len(sessions)], number+i/len(sessions)) })
 	return tokens

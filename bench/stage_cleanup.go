@@ -102,7 +102,7 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 
 	o, workers := of(r, report.HTTP, report.Refresh, ""), b.cfg.mainWorkers()
 	// Half of what is possible, and no more than lets each session rest before it is refreshed again.
-	share := min(0.5, float64(r.Rotating.Len())/(2*settled.Seconds())/b.capacity(o, workers))
+	share := min(0.5, float64(len(r.Rotating.Sessions))/(2*settled.Seconds())/b.capacity(o, workers))
 	window := load.Window{Workers: workers, Warmup: quiet / warmupShare, Duration: quiet}
 	beside := &b.results.CleanupBeside
 	beside.Without = b.open(ctx, o, "cleanup", window, share)

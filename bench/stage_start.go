@@ -86,7 +86,7 @@ func (b *bench) startMeasured(ctx context.Context) {
 func (b *bench) look(ctx context.Context) {
 	b.results.Machine = machine.Look(b.dir)
 	for _, p := range b.sized {
-		s := report.Size{Sessions: p.Size, SampleCount: p.Readers.Len() + p.Rotating.Len()}
+		s := report.Size{Sessions: p.Size, SampleCount: len(p.Readers.Sessions) + len(p.Rotating.Sessions)}
 		p.Read(ctx, `SELECT sum(pg_table_size(c.oid))::bigint, sum(pg_indexes_size(c.oid))::bigint, pg_size_bytes(current_setting('shared_buffers'))
 			FROM pg_class c WHERE c.oid IN ('"sessionStore"'::regclass, '"sessionStoreToken"'::regclass)`,
 			&s.TableBytes, &s.IndexBytes, &b.results.SharedBuffers)

@@ -61,8 +61,8 @@ func (r Results) functions() template.FuncMap {
 		"sized": func(layer, name, variant string, sessions int) Row {
 			return Find(r.Rows, Key{Group: SizeGroup, Layer: layer, Operation: name, Variant: variant, Sessions: sessions})
 		},
-		"checkpoint": func(state string, sessions int) Row {
-			return Find(r.Rows, Key{Group: CheckpointGroup, State: state, Sessions: sessions})
+		"checkpoint": func(state string, n int) Row {
+			return Find(r.Rows, Key{Group: CheckpointGroup, State: state, Sessions: n})
 		},
 		"rival":     r.rival,
 		"rate":      func(row Row) string { return some(row.PerSecond()) },
