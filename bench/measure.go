@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"runtime"
 	"slices"
 	"time"
@@ -93,7 +91,7 @@ func (b *bench) capacity(ctx context.Context, o operation, workers int) float64 
 }
 
 func setTimes(row *report.Row, times *load.Times) {
-	row.Calls = times.Count()
+	row.Calls = int(times.TotalCount())
 	row.P50, row.P99, row.P999 = times.Milliseconds(50), times.Milliseconds(99), times.Milliseconds(99.9)
 }
 
@@ -138,12 +136,8 @@ func (b *bench) closed(ctx context.Context, o operation, key report.Key, duratio
 	window.Begin = func() { before = b.usage(ctx, pid) }
 	window.End = func() { after = b.usage(ctx, pid) }
 	measured, err := load.Closed(ctx, window, do)
-	if err == nil && measured.Latencies.Count() == 0 {
-		err = errors.New("nothing was done")
-	}
-	if err != nil {
-		must.Do(fmt.Errorf("%v: %w", o, err))
-	}
+	must.Hold(err == nil, "%v: %w", o, err)
+	must.Hold(measured.Latencies.TotalCount() > 0, "%v: nothing was done", o)
 	g.Rounds = append(g.Rounds, measured.PerSecond())
 	g.times.Merge(measured.Latencies.Histogram)
 	g.used = g.used.minus(before.minus(after))
@@ -165,8 +159,8 @@ func (o operation) makeReady(ctx context.Context, workers int, duration time.Dur
 }
 
 // open measures how long an operation takes when it comes at a rate, which is a share of what is possible.
-func (b *bench) open(ctx context.Context, o operation, group string, window load.Window, perSecond, share float64) report.Row {
-	row := report.Row{Key: o.key(group, window.Workers)}
+func (b *bench) open(ctx context.Context, o operation, group string, window load.Window, share float64) report.Row {
+	row, perSecond := report.Row{Key: o.key(group, window.Workers)}, share*b.capacity(ctx, o, window.Workers)
 	row.Load = share
 	// A service that was just started has no connections to the database yet. What piles up meanwhile would take long to
 	// go away at a load that is near to what is possible.
@@ -174,9 +168,7 @@ func (b *bench) open(ctx context.Context, o operation, group string, window load
 	must.Get(load.Closed(ctx, load.Window{Workers: window.Workers, Duration: serviceWarmup}, warm))
 	do := o.makeReady(ctx, window.Workers, window.Warmup+window.Duration, perSecond)
 	measured, err := load.Open(ctx, window, perSecond, uint64(window.Workers), do) //nolint:gosec // a number of workers
-	if err != nil {
-		must.Do(fmt.Errorf("%v at %.0f/s: %w", o, perSecond, err))
-	}
+	must.Hold(err == nil, "%v at %.0f/s: %w", o, perSecond, err)
 	row.Rounds, row.Late = []float64{measured.PerSecond()}, measured.Late.Milliseconds(99)
 	setTimes(&row, measured.Latencies)
 	b.say("%v at %2.0f %% (%s/s): p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms", o, 100*share, report.Thousands(row.PerSecond()), row.P50, row.P99, row.P999)

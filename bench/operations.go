@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -134,8 +133,7 @@ func throughPackages(ctx context.Context, n need, name string) call {
 			must.Do(err)
 		})
 	case report.Refresh:
-		n.signAhead(n.calls)
-		n.settle(ctx, n.calls) // the last pair may be the service's, with the grace that it wrote to the row
+		n.rotatable(ctx) // the last pair may be the service's, with the grace that it wrote to the row
 		return func(ctx context.Context, _ int) {
 			s := n.Rotating.Next()
 			refreshed := must.Get(n.store.RefreshTokens(ctx, n.RefreshToken(s), population.Client()))
@@ -176,8 +174,7 @@ func overHTTP(ctx context.Context, n need, name string) call {
 			n.internal(http.StatusOK, load.Request{Method: http.MethodGet, Path: "/v1/sessions/" + n.Readers.Next().ID.String()})
 		}
 	case report.Refresh:
-		n.signAhead(n.calls)
-		n.settle(ctx, n.calls)
+		n.rotatable(ctx)
 		return func(context.Context, int) { n.rotate(n.Rotating.Next()) }
 	case report.Update:
 		return n.updating(func(_ context.Context, _ int, id uuid.UUID, now, _, data string) {
@@ -226,8 +223,6 @@ func (r *rig) rotate(s *population.Session) {
 	}
 	token := r.RefreshToken(s)
 	next := must.Get(load.Member(must.Get(r.process.Public.Send(http.StatusOK, refreshing(token))), "refresh_token"))
-	if next == token { // a pair that is still fresh is answered again
-		must.Do(errors.New("the answer is the same pair, not a rotation"))
-	}
+	must.Hold(next != token, "the answer is the same pair, not a rotation") // one that is still fresh is answered again
 	s.Rotate(next)
 }

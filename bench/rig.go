@@ -117,29 +117,22 @@ func (r *rig) openStore(ctx context.Context, workers int, changes ...func(*pgxpo
 
 // openService starts the service.
 func (r *rig) openService(ctx context.Context) {
-	if r.process != nil {
-		return
+	if r.process == nil {
+		r.process = service.Start(ctx, r.binary, r.keysFile, r.URL) // on the database, wherever that is now
+		r.onClose(r.process.Stop)
 	}
-	r.process = r.start(ctx)
-	r.onClose(r.process.Stop)
-}
-
-// start starts a service on the database, wherever that is now.
-func (r *rig) start(ctx context.Context) *service.Process {
-	return service.Start(ctx, r.binary, r.keysFile, r.URL)
 }
 
 // openEdge starts the service, and a resource server that follows it.
 func (r *rig) openEdge(ctx context.Context) {
-	if r.edge != nil {
-		return
-	}
 	r.openService(ctx)
-	r.edge = servers.Start(ctx, servers.Config{Edge: &servers.Edge{
-		Issuer: population.Issuer, Audience: r.Store.Tokens.Audience, Public: r.process.Public.Address, Internal: r.process.Internal.Address,
-		ServiceKey: service.Key, Keys: r.Ring.PublicJWKS(),
-	}})
-	r.onClose(r.edge.Stop)
+	if r.edge == nil {
+		r.edge = servers.Start(ctx, servers.Edge{
+			Issuer: population.Issuer, Audience: r.Store.Tokens.Audience, Public: r.process.Public.Address, Internal: r.process.Internal.Address,
+			ServiceKey: service.Key, Keys: r.Ring.PublicJWKS(),
+		})
+		r.onClose(r.edge.Stop)
+	}
 }
 
 const (
@@ -159,7 +152,7 @@ func (n need) presenting(ctx context.Context, through string, most int, one func
 		return func(ctx context.Context, _ int) { one(ctx, next()) }
 	}
 	if n.seen == nil {
-		n.seen = n.tokens(n.Readers.Len(), 0)
+		n.seen = n.tokens(len(n.Readers.Sessions), 0)
 	}
 	tokens := n.seen[:min(most, len(n.seen))]
 	if !slices.Contains(n.warm, through) {
@@ -184,27 +177,26 @@ func once[T any](all []T) func() T {
 
 // tokens returns access tokens of the sessions that are read in turn, with numbers from the given one on.
 func (r *rig) tokens(n, number int) []string {
-	sessions := r.Readers.Ahead(r.Readers.Len())
+	sessions := r.Readers.Sessions
 	tokens := make([]string, n)
 	must.Share(runtime.GOMAXPROCS(0), n, func(i int) { tokens[i] = r.AccessToken(sessions[i%len(sessions)], number+i/len(sessions)) })
 	return tokens
 }
 
-// signAhead signs the tokens of the sessions that come next.
-func (r *rig) signAhead(calls int) {
-	for _, s := range r.Rotating.Ahead(calls) {
-		r.RefreshToken(s)
+// rotatable sees to it that the sessions that come next may be rotated by the service, with tokens that have been signed.
+func (n need) rotatable(ctx context.Context) {
+	var latest time.Time
+	for _, s := range n.Rotating.Ahead(n.calls) {
+		n.RefreshToken(s)
+		if s.Rotated.After(latest) {
+			latest = s.Rotated
+		}
 	}
-}
-
-// settle sees to it that the sessions that come next may be rotated by the service.
-func (r *rig) settle(ctx context.Context, calls int) {
-	latest := slices.MaxFunc(r.Rotating.Ahead(calls), func(a, b *population.Session) int { return a.Rotated.Compare(b.Rotated) }).Rotated
 	switch wait := settled - time.Since(latest); {
 	case latest.IsZero() || wait <= 0:
-	case r.Size > smallTable:
+	case n.Size > smallTable:
 		time.Sleep(wait)
 	default:
-		r.Settle(ctx)
+		n.Settle(ctx)
 	}
 }

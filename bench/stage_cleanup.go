@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"os/exec"
 	"time"
 
@@ -44,9 +42,7 @@ func (b *bench) cleanUpOnce(ctx context.Context, r *rig, c *report.Cleanup) {
 	timed := &timedStore{Store: r.store}
 	summary := must.Get(cleanup.Run(ctx, timed, cleanup.Config{}))
 	used := b.usage(ctx, 0).minus(usedBefore)
-	if int(summary.Expired) != c.Removed {
-		must.Do(fmt.Errorf("%d sessions were removed, not %d", summary.Expired, c.Removed))
-	}
+	must.Hold(int(summary.Expired) == c.Removed, "%d sessions were removed, not %d", summary.Expired, c.Removed)
 	r.close() // the backend tells what it has read when it ends
 	after := blocks(ctx, r, before)
 	n := float64(c.Removed)
@@ -92,14 +88,13 @@ func (s *timedStore) since(began time.Time) { s.busy += time.Since(began) }
 
 // cleanUpBeside measures how long refreshes take while the command removes a million rows, and before.
 func (b *bench) cleanUpBeside(ctx context.Context) {
-	const share = 0.5 // of what is possible
 	// Each session has two rows. The time before is about as long as it then takes, as what a disk does now and then is in
 	// both.
 	expired, quiet := either(b.cfg, 500_000, 10_000), either(b.cfg, time.Minute, 2*time.Second)
 	r := b.main
 	defer r.close()
 	o, workers := of(r, report.HTTP, report.Refresh, ""), b.cfg.mainWorkers()
-	capacity := b.capacity(ctx, o, workers)
+	b.capacity(ctx, o, workers) // with nothing else in the table
 
 	r.Add(ctx, expired, population.Expired)
 	// Sessions that have just been added are written to the disk before, not during one of the two. Sessions that have
@@ -107,11 +102,11 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 	b.cluster.RecycleWAL(ctx, either(b.cfg, 96, 8)) // more than both take together
 	r.Touch(ctx)
 
-	// Each session must rest before it is refreshed again.
-	perSecond := min(capacity*share, float64(r.Rotating.Len())/(2*settled.Seconds()))
+	// Half of what is possible, and no more than lets each session rest before it is refreshed again.
+	share := min(0.5, float64(len(r.Rotating.Sessions))/(2*settled.Seconds())/b.capacity(ctx, o, workers))
 	window := load.Window{Workers: workers, Warmup: quiet / warmupShare, Duration: quiet}
 	beside := &b.results.CleanupBeside
-	beside.Without = b.open(ctx, o, "cleanup", window, perSecond, perSecond/capacity)
+	beside.Without = b.open(ctx, o, "cleanup", window, share)
 
 	meanwhile, end := context.WithCancelCause(ctx)
 	stop := func() {}
@@ -123,10 +118,8 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 			b.runCleanUp(ctx, r, beside, expired)
 		})
 	}
-	beside.With = b.open(meanwhile, o, "cleanup", window, perSecond, perSecond/capacity)
-	if meanwhile.Err() == nil {
-		must.Do(errors.New("refreshes ended before cleanup did"))
-	}
+	beside.With = b.open(meanwhile, o, "cleanup", window, share)
+	must.Hold(meanwhile.Err() != nil, "refreshes ended before cleanup did")
 }
 
 // runCleanUp runs the command.
@@ -139,7 +132,5 @@ func (b *bench) runCleanUp(ctx context.Context, r *rig, beside *report.CleanupBe
 	}
 	must.Do(json.Unmarshal(must.Output(cmd), &summary))
 	beside.Removed, beside.Seconds = summary.Sessions, summary.Seconds
-	if beside.Removed != expired {
-		must.Do(fmt.Errorf("%d sessions were removed, not %d", beside.Removed, expired))
-	}
+	must.Hold(beside.Removed == expired, "%d sessions were removed, not %d", beside.Removed, expired)
 }

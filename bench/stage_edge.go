@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -136,9 +135,7 @@ func (r *rig) revocationTime(ctx context.Context) time.Duration {
 		if status == http.StatusUnauthorized {
 			return time.Since(began)
 		}
-		if status != http.StatusOK {
-			must.Do(fmt.Errorf("the edge answers %d: %s", status, body))
-		}
+		must.Hold(status == http.StatusOK, "the edge answers %d: %s", status, body)
 		time.Sleep(100 * time.Microsecond) // a request every now and then, so that the rest can work
 	}
 }
@@ -152,9 +149,7 @@ func (b *bench) weighMillion(ctx context.Context) {
 	defer must.Beside(ctx, func(ctx context.Context) { must.Do(v.Run(ctx)) })()
 	<-known
 	b.results.Revocations.MillionBytes = heap() - before
-	if n := v.Len(); n != 1_000_000 {
-		must.Do(fmt.Errorf("the set has %d sessions", n))
-	}
+	must.Hold(v.Len() == 1_000_000, "the set has %d sessions", v.Len())
 }
 
 // million is a source of as many revocations. It is closed when they are known.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/latchkey-sessions/latchkey/bench/internal/distance"
+	"github.com/latchkey-sessions/latchkey/bench/internal/cluster"
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
@@ -75,8 +75,7 @@ func (b *bench) latencies(ctx context.Context, workers int) {
 		for _, share := range []float64{0.5, 0.8} {
 			duration := 2 * b.cfg.duration
 			window := load.Window{Workers: workers, Warmup: duration / warmupShare, Duration: duration}
-			capacity := b.capacity(ctx, o, workers)
-			b.results.Latencies = append(b.results.Latencies, b.open(ctx, o, "latency", window, capacity*share, share))
+			b.results.Latencies = append(b.results.Latencies, b.open(ctx, o, "latency", window, share))
 		}
 	}
 }
@@ -123,33 +122,31 @@ const (
 // elsewhere measures what a slower commit and a longer way change, at every number of workers.
 func (b *bench) elsewhere(ctx context.Context) {
 	for _, condition := range []struct {
-		name          string
-		slow, distant bool
-	}{{report.SlowCommits, true, false}, {report.Distant, false, true}, {report.SlowAndDistant, true, true}} {
-		func() {
-			if condition.slow {
-				b.cluster.SlowCommits(ctx, slowCommit)
-				defer b.cluster.SlowCommits(ctx, 0)
-			}
-			if condition.distant {
-				defer b.main.moveAway(ctx, roundTrip/2)()
-			}
-			for _, workers := range b.cfg.workers {
-				rounds, duration := b.turn(workers)
-				b.inTurn(ctx, report.At(condition.name, workers), workers, min(2, rounds), duration*6/10, []operation{
-					of(b.main, report.Limit, report.OneRow, ""), of(b.main, report.Packages, report.Refresh, ""), of(b.main, report.HTTP, report.Refresh, ""),
-					of(b.main, report.HTTP, report.Get, report.Seen), of(b.main, report.HTTP, report.Update, ""),
-				})
-			}
-		}()
+		name            string
+		slower, further time.Duration
+	}{{report.SlowCommits, slowCommit, 0}, {report.Distant, 0, roundTrip}, {report.SlowAndDistant, slowCommit, roundTrip}} {
+		b.cluster.SlowCommits(ctx, condition.slower)
+		back := b.main.moveAway(ctx, condition.further/2)
+		for _, workers := range b.cfg.workers {
+			rounds, duration := b.turn(workers)
+			b.inTurn(ctx, report.At(condition.name, workers), workers, min(2, rounds), duration*6/10, []operation{
+				of(b.main, report.Limit, report.OneRow, ""), of(b.main, report.Packages, report.Refresh, ""), of(b.main, report.HTTP, report.Refresh, ""),
+				of(b.main, report.HTTP, report.Get, report.Seen), of(b.main, report.HTTP, report.Update, ""),
+			})
+		}
+		back()
 	}
+	b.cluster.SlowCommits(ctx, 0)
 }
 
 // moveAway puts a distance between the database and all that uses it, until back.
 func (r *rig) moveAway(ctx context.Context, oneWay time.Duration) (back func()) {
+	if oneWay == 0 {
+		return func() {}
+	}
 	near := r.URL
 	far := must.Get(url.Parse(near))
-	address, stop := distance.Start(ctx, far.Host, oneWay)
+	address, stop := cluster.Distance(ctx, far.Host, oneWay)
 	far.Host = address
 	r.URL = far.String()
 	return func() {

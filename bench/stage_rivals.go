@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -31,9 +32,9 @@ import (
 // too: each has as many sessions, and the same load.
 func (b *bench) besideSCS(ctx context.Context) {
 	ours := b.main
-	server := servers.Start(ctx, servers.Config{SCS: &servers.SCS{
+	server := servers.Start(ctx, servers.SCS{
 		DatabaseURL: b.cluster.Create(ctx, "scs"), Connections: b.cfg.mainWorkers(), Sessions: ours.Size, Data: population.Data,
-	}})
+	})
 	defer server.Stop()
 	sending := func(name, method string) operation {
 		return operation{layer: report.SCS, name: name, rig: ours, server: server.Pid}.calling(func(context.Context, int) {
@@ -66,7 +67,7 @@ func (b *bench) compas(ctx context.Context) {
 	var rows []report.Row
 	if err := must.Run(func() { rows = b.callCompas(ctx) }); err != nil {
 		must.Do(ctx.Err())
-		missing := fmt.Sprintf("%s: %v", report.Compas, err)
+		missing := strings.ReplaceAll(fmt.Sprintf("%s: %v", report.Compas, err), "\n", " ") // of npm
 		b.results.Missing = append(b.results.Missing, missing)
 		b.say("%s", missing)
 	}
@@ -101,14 +102,8 @@ func (b *bench) callCompas(ctx context.Context) (rows []report.Row) {
 	}
 	run(installPatience, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
 	output := run(time.Duration(functions*len(b.cfg.workers))*b.cfg.duration*5/4+fillPatience, "node", "bench.mjs")
-	for decoder := json.NewDecoder(bytes.NewReader(output)); decoder.More(); {
-		var row report.Row
-		must.Do(decoder.Decode(&row))
-		rows = append(rows, row)
-	}
-	if len(rows) != functions*len(b.cfg.workers) {
-		must.Do(fmt.Errorf("it printed %q", output))
-	}
+	must.Do(json.Unmarshal(output, &rows))
+	must.Hold(len(rows) == functions*len(b.cfg.workers), "it printed %q", output)
 	return rows
 }
 
@@ -118,13 +113,13 @@ func (b *bench) limitOperations(ctx context.Context, r *rig) []operation {
 	s := r.Rotating.Ahead(1)[0]
 	token := r.RefreshToken(s)
 	// As long an answer, and as many claims, as a refresh has.
-	server := servers.Start(ctx, servers.Config{Limits: &servers.Limits{
+	server := servers.Start(ctx, servers.Limits{
 		Answer: fmt.Sprintf(`{"access_token":%q,"token_type":"Bearer","expires_in":43200,"refresh_token":%q,"refresh_expires_in":2592000}`, token, token),
 		Claims: jwt.RegisteredClaims{
 			Issuer: population.Issuer, Subject: "user-of-the-benchmark", Audience: jwt.ClaimStrings{population.Issuer + "/oauth2/token"},
 			ExpiresAt: jwt.NewNumericDate(time.Now().Add(24 * time.Hour)), IssuedAt: jwt.NewNumericDate(time.Now()), ID: s.Pair.String(),
 		},
-	}})
+	})
 	r.onClose(server.Stop)
 
 	var all []operation
@@ -147,23 +142,17 @@ var transactionsPerSecond = regexp.MustCompile(`(?m)^tps = ([0-9.]+) \(without i
 
 // pgbench is a second opinion on how much can be done. Its sessions are drawn from all, not from the sample.
 func (b *bench) pgbench(r *rig, name, statement string) operation {
-	file := filepath.Join(b.dir, name+".sql")
 	return operation{
 		layer: report.Limit, name: name, rig: r,
-		prepare: func(context.Context, need) call {
-			must.Do(os.WriteFile(file, fmt.Appendf(nil, "\\set i random(0, %d)\n%s;\n", r.Size-1, statement), 0o600))
-			return nil
-		},
 		tool: func(ctx context.Context, workers int, duration time.Duration) float64 {
 			cmd := exec.CommandContext(ctx, filepath.Join(b.cluster.Programs.Bin, "pgbench"), "-n", "-M", "prepared", "-c", strconv.Itoa(workers), //nolint:gosec // PostgreSQL's own
 				"-j", strconv.Itoa(min(workers, runtime.NumCPU())),
-				"-T", strconv.Itoa(int(max(duration.Round(time.Second), time.Second)/time.Second)), "-f", file, r.URL)
+				"-T", strconv.Itoa(int(max(duration.Round(time.Second), time.Second)/time.Second)), "-f", "-", r.URL)
+			cmd.Stdin = strings.NewReader(fmt.Sprintf("\\set i random(0, %d)\n%s;\n", r.Size-1, statement))
 			output := must.Output(cmd)
 			match := transactionsPerSecond.FindSubmatch(output)
-			if match == nil {
-				must.Do(fmt.Errorf("pgbench printed %q", output))
-			}
+			must.Hold(match != nil, "pgbench printed %q", output)
 			return must.Get(strconv.ParseFloat(string(match[1]), 64))
 		},
-	}
+	}.calling(nil)
 }

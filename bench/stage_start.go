@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +22,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 	"github.com/latchkey-sessions/latchkey/bench/internal/service"
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
 )
 
 // churningSize is how many sessions there are before any is created or revoked.
@@ -86,7 +86,7 @@ func (b *bench) startMeasured(ctx context.Context) {
 func (b *bench) look(ctx context.Context) {
 	b.results.Machine = machine.Look(b.dir)
 	for _, p := range b.sized {
-		s := report.Size{Sessions: p.Size, SampleCount: p.Readers.Len() + p.Rotating.Len()}
+		s := report.Size{Sessions: p.Size, SampleCount: len(p.Readers.Sessions) + len(p.Rotating.Sessions)}
 		p.Read(ctx, `SELECT sum(pg_table_size(c.oid))::bigint, sum(pg_indexes_size(c.oid))::bigint, pg_size_bytes(current_setting('shared_buffers'))
 			FROM pg_class c WHERE c.oid IN ('"sessionStore"'::regclass, '"sessionStoreToken"'::regclass)`,
 			&s.TableBytes, &s.IndexBytes, &b.results.SharedBuffers)
@@ -97,9 +97,9 @@ func (b *bench) look(ctx context.Context) {
 // startService measures how long the service takes to be ready, on a database that is there.
 func (b *bench) startService(ctx context.Context) {
 	for range either(b.cfg, 6, 3) {
-		process := b.main.start(ctx)
-		process.Stop()
-		b.results.Service.Started = append(b.results.Service.Started, microseconds(process.Started)/1000)
+		b.main.openService(ctx)
+		b.results.Service.Started = append(b.results.Service.Started, microseconds(b.main.process.Started)/1000)
+		b.main.close()
 	}
 	b.say("ready after %.0f ms", b.results.Service.Started)
 }
@@ -108,16 +108,11 @@ func (b *bench) startService(ctx context.Context) {
 func (b *bench) count(ctx context.Context) {
 	r := b.churning
 	defer r.close()
-	var trips atomic.Int64
-	r.openStore(ctx, 1, func(c *pgxpool.Config) {
-		c.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := new(net.Dialer).DialContext(ctx, network, address)
-			return &countingConn{Conn: conn, trips: &trips}, err
-		}
-	})
+	var trips *atomic.Int64
+	r.openStore(ctx, 1, func(c *pgxpool.Config) { trips = testdb.CountTrips(c.ConnConfig) })
 	for _, name := range []string{report.Create, report.Get, report.Refresh, report.Update, report.Revoke} {
 		for _, variant := range variants(name) {
-			count := countCalls(ctx, of(r, report.Packages, name, variant), &trips)
+			count := countCalls(ctx, of(r, report.Packages, name, variant), trips)
 			b.results.Counts = append(b.results.Counts, count)
 			b.say("%s %s: %.2f round trips, %.0f allocations", name, variant, count.RoundTrips, count.Allocations)
 		}
@@ -146,24 +141,4 @@ func countCalls(ctx context.Context, o operation, trips *atomic.Int64) report.Co
 		Allocations:    float64(after.Mallocs-before.Mallocs) / counted,
 		AllocatedBytes: float64(after.TotalAlloc-before.TotalAlloc) / counted,
 	}
-}
-
-// countingConn counts how often it waits for the server: once for each time it reads after it wrote.
-type countingConn struct {
-	net.Conn
-
-	trips *atomic.Int64
-	wrote atomic.Bool
-}
-
-func (c *countingConn) Write(b []byte) (int, error) {
-	c.wrote.Store(true)
-	return c.Conn.Write(b)
-}
-
-func (c *countingConn) Read(b []byte) (int, error) {
-	if c.wrote.Swap(false) {
-		c.trips.Add(1)
-	}
-	return c.Conn.Read(b)
 }

@@ -1,10 +1,8 @@
 package sessionstore_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,27 +14,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
-
-// tripCounter counts how often a connection waits for an answer after sending
-// something.
-type tripCounter struct {
-	net.Conn
-	trips *atomic.Int64
-	spoke atomic.Bool
-}
-
-func (c *tripCounter) Write(b []byte) (int, error) {
-	if !c.spoke.Swap(true) {
-		c.trips.Add(1)
-	}
-	return c.Conn.Write(b)
-}
-
-func (c *tripCounter) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	c.spoke.Store(false)
-	return n, err
-}
 
 // one is a store on one connection, and the round trips that were made on it.
 func one(tb testing.TB, cfg sessionstore.Config) (*sessionstore.Store, *atomic.Int64) {
@@ -51,12 +28,8 @@ func oneConnection(tb testing.TB, cfg sessionstore.Config) (*sessionstore.Store,
 	if err != nil {
 		tb.Fatal(err)
 	}
-	var trips atomic.Int64
 	poolConfig.MaxConns = 1
-	poolConfig.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-		return &tripCounter{Conn: conn, trips: &trips}, err
-	}
+	trips := testdb.CountTrips(poolConfig.ConnConfig)
 	pool, err := pgxpool.NewWithConfig(tb.Context(), poolConfig)
 	if err != nil {
 		tb.Fatal(err)
@@ -66,7 +39,7 @@ func oneConnection(tb testing.TB, cfg sessionstore.Config) (*sessionstore.Store,
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return store, pool, &trips
+	return store, pool, trips
 }
 
 type operationOnSession struct {

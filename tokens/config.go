@@ -35,8 +35,8 @@ type Config struct {
 	// Leeway is how far the local clock may be off when it is compared with
 	// exp and nbf. Zero means 5 s; more than a minute is refused.
 	Leeway time.Duration
-	// Remember is how many verified access tokens a [Verifier] remembers, at
-	// about 350 bytes each and the session's own claims, so that a token presented again costs a hash
+	// Remember is how many verified access tokens a [Verifier] remembers at most, at
+	// about 320 bytes each and the session's own claims, so that a token presented again costs a hash
 	// instead of a signature check. Zero means 32768; a negative number means none.
 	Remember int
 	// MissingKey, if set, is called when a token may have been signed by a key

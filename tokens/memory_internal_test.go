@@ -2,49 +2,146 @@ package tokens
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
+	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 )
 
-// Exactly as many tokens are remembered as
-// configured.
-func TestMemoryIsBounded(t *testing.T) {
-	t.Parallel()
-	for remember, want := range map[int]uint64{0: defaultRemember, 1: 1, 8: 8} {
-		cfg, err := Config{Issuer: "https://id.example.com", Audience: "api", Remember: remember}.withDefaults()
-		if err != nil {
-			t.Fatal(err)
-		}
-		m, err := newMemory(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := m.cache.GetMaximum(); got != want {
-			t.Errorf("%d are to be remembered, %d are", remember, got)
-		}
-	}
-	if m, err := newMemory(Config{Remember: -1}); m != nil || err != nil {
-		t.Errorf("none are to be remembered: %v, %v", m, err)
+// numbered is a token's digest.
+func numbered(n int) *digest {
+	d := digest(sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(n))))
+	return &d
+}
+
+// filled has tokens with the numbers up to one in its memory, which expire after a while.
+func filled(t *testing.T, m *memory, from, to int, lifetime time.Duration) {
+	t.Helper()
+	for n := from; n < to; n++ {
+		m.add(numbered(n), &verifiedClaims{Claims: Claims{Generation: int64(n), ExpiresAt: m.cfg.Now().Add(lifetime)}})
 	}
 }
 
-// A token is forgotten when it expires: what a client no longer sends is not kept.
+// known counts the tokens in the memory, each of which must have its own claims.
+func (m *memory) known(t *testing.T, from, to int) (known int) {
+	t.Helper()
+	for n := from; n < to; n++ {
+		if c := m.get(numbered(n)); c != nil {
+			known++
+			if c.Generation != int64(n) {
+				t.Fatalf("token %d has the claims of %d", n, c.Generation)
+			}
+		}
+	}
+	return known
+}
+
+// kept counts the claims that the memory refers to.
+func (m *memory) kept() (kept int) {
+	for i := range m.buckets {
+		if b := m.buckets[i].Load(); b != nil {
+			for place := range b.claims {
+				if b.claims[place].Load() != nil {
+					kept++
+				}
+			}
+		}
+	}
+	return kept
+}
+
+func memoryOf(remember int, now func() time.Time) *memory {
+	return newMemory(Config{Remember: remember, Leeway: 5 * time.Second, Now: now})
+}
+
+// No more tokens are remembered than configured, whatever comes, and not many fewer.
+func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	for _, remember := range []int{1, 2, 7, 8, 100, 5000} {
+		m := memoryOf(remember, time.Now)
+		filled(t, m, 0, 3*remember, time.Hour)
+		kept, known := m.kept(), m.known(t, 0, 3*remember)
+		if kept > remember || kept != known || float64(kept) < 0.8*float64(remember) && remember > 8 || kept < 1 {
+			t.Errorf("of %d tokens %d are kept and %d known, %d are to be", 3*remember, kept, known, remember)
+		}
+	}
+	if m := memoryOf(-1, time.Now); m != nil || m.get(numbered(1)) != nil {
+		t.Error("none are to be remembered")
+	}
+}
+
+// As long as there are fewer tokens than it remembers, it hardly forgets any.
+func TestMemoryFillsUp(t *testing.T) {
+	t.Parallel()
+	for _, share := range []int{50, 90, 95} {
+		n := defaultRemember * share / 100
+		m := memoryOf(defaultRemember, time.Now)
+		filled(t, m, 0, n, time.Hour)
+		if known := m.known(t, 0, n); float64(known) < 0.995*float64(n) {
+			t.Errorf("of %d tokens %d are known", n, known)
+		}
+	}
+}
+
+// Tokens that come once do not displace those that come again and again.
+func TestMemoryKeepsWhatIsPresentedAgain(t *testing.T) {
+	t.Parallel()
+	const remember, often, rounds = 7000, 3000, 20
+	m := memoryOf(remember, time.Now)
+	filled(t, m, 0, often, time.Hour)
+	lost := 0
+	for round := range rounds {
+		lost += often - m.known(t, 0, often)
+		for n := range often {
+			if m.get(numbered(n)) == nil {
+				filled(t, m, n, n+1, time.Hour)
+			}
+		}
+		filled(t, m, (round+1)*1_000_000, (round+1)*1_000_000+1000, time.Hour)
+	}
+	t.Logf("%d of %d checks had to be repeated", lost, rounds*often)
+	if share := float64(lost) / (rounds * often); share > 0.01 {
+		t.Errorf("%.1f %% of the checks had to be repeated", 100*share)
+	}
+}
+
+// A token is forgotten when it has expired: what a client no longer sends is not kept.
 func TestMemoryForgetsWhatExpires(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	m, err := newMemory(Config{Remember: 8, Leeway: 5 * time.Second, Now: func() time.Time { return now }})
-	if err != nil {
-		t.Fatal(err)
+	m := memoryOf(700, func() time.Time { return now })
+	filled(t, m, 0, 400, time.Minute)
+	filled(t, m, 400, 450, time.Hour)
+	now = now.Add(time.Minute + 4*time.Second) // within the leeway
+	filled(t, m, 1000, 1100, time.Hour)
+	if known := m.known(t, 0, 450); known != 450 {
+		t.Errorf("of 450 tokens that have not expired %d are known", known)
 	}
-	for i, left := range []time.Duration{time.Hour, -time.Hour} {
-		m.add([32]byte{byte(i)}, &verifiedClaims{Claims: Claims{ExpiresAt: now.Add(left)}})
-		entry, ok := m.cache.GetEntryQuietly([32]byte{byte(i)})
-		if left > 0 && (!ok || entry.ExpiresAfter() > left+5*time.Second || entry.ExpiresAfter() < left) {
-			t.Errorf("a token that is good for %v: %v, forgotten after %v", left, ok, entry.ExpiresAfter())
-		}
-		if left < 0 && ok && entry.ExpiresAfter() > time.Second {
-			t.Errorf("a token that has expired is forgotten after %v", entry.ExpiresAfter())
-		}
+	now = now.Add(time.Second)
+	filled(t, m, 1100, 1200, time.Hour) // as many as there are buckets
+	if kept := m.kept(); kept != 50+200 {
+		t.Errorf("%d tokens are kept, %d of which have not expired", kept, 50+200)
+	}
+}
+
+// Reading needs no lock: whatever is added meanwhile, a token has its own claims, or none.
+func TestMemoryIsReadWhileItChanges(t *testing.T) {
+	t.Parallel()
+	m := memoryOf(50, time.Now)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 5000 {
+				if n := rand.IntN(120); m.known(t, n, n+1) == 0 {
+					filled(t, m, n, n+1, time.Hour)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if kept := m.kept(); kept > 50 || kept != m.known(t, 0, 120) {
+		t.Errorf("%d are kept, %d known", kept, m.known(t, 0, 120))
 	}
 }
 
@@ -76,7 +173,8 @@ func TestMemoryOfAccessTokensOnly(t *testing.T) {
 		if _, err := verifier.Verify(string(token), typ); err != nil {
 			t.Fatal(err)
 		}
-		if _, has := verifier.ring.Load().verified.get(sha256.Sum256([]byte(token))); has != want {
+		d := digest(sha256.Sum256([]byte(token)))
+		if has := verifier.ring.Load().verified.get(&d) != nil; has != want {
 			t.Errorf("%s is remembered: %v", typ, has)
 		}
 	}

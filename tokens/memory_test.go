@@ -83,15 +83,11 @@ func TestSetRingForgetsTheKeysThatAreGone(t *testing.T) {
 	if a, r := verify(); a != nil || r != nil {
 		t.Fatal(a, r)
 	}
-	if err := old.verifier.SetRing(kitFor(t, config(), next.jwk, old.jwk).ring); err != nil {
-		t.Fatal(err)
-	}
+	old.verifier.SetRing(kitFor(t, config(), next.jwk, old.jwk).ring)
 	if a, r := verify(); a != nil || r != nil {
 		t.Errorf("with both keys: %v, %v", a, r)
 	}
-	if err := old.verifier.SetRing(next.ring); err != nil {
-		t.Fatal(err)
-	}
+	old.verifier.SetRing(next.ring)
 	if a, r := verify(); !errors.Is(a, tokens.ErrInvalid) || !errors.Is(r, tokens.ErrInvalid) {
 		t.Errorf("after the key was removed: %v, %v", a, r)
 	}

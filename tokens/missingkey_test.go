@@ -47,7 +47,10 @@ func TestMissingKey(t *testing.T) {
 		if _, err := verifier.Verify(token, typ); errors.Is(err, tokens.ErrInvalid) || !errors.Is(err, tokens.ErrKeysUnavailable) {
 			t.Errorf("%s: nobody knows: %v", typ, err)
 		}
-		answer = func() error { return verifier.SetRing(newer) }
+		answer = func() error { //nolint:unparam // as MissingKey is
+			verifier.SetRing(newer)
+			return nil
+		}
 		if _, err := verifier.Verify(token, typ); err != nil {
 			t.Errorf("%s: the key has arrived: %v", typ, err)
 		}

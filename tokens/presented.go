@@ -27,8 +27,13 @@ type presentedClaims struct {
 
 // verifiedClaims are the claims of a token that is ours.
 type verifiedClaims struct {
-	notBefore time.Time // the nbf; none of our tokens has one
+	digest digest // set by [memory]
 	Claims
+}
+
+// isExpired is the parser's check of the exp (RFC 7519 §4.1.4).
+func (c *verifiedClaims) isExpired(now time.Time, leeway time.Duration) bool {
+	return !now.Before(c.ExpiresAt.Add(leeway))
 }
 
 // UnmarshalJSON refuses what the library's decoder would accept: a duplicate member, a
@@ -131,7 +136,6 @@ func (c *presentedClaims) Validate() error {
 		}
 		v.KeyThumbprint = c.Confirmation.Thumbprint
 	}
-	v.notBefore = time.Unix(c.NotBefore, 0)
 	if v.Subject == c.SessionID {
 		v.Subject = ""
 	}

@@ -29,6 +29,7 @@ type verifyingRing struct {
 // keyParser parses the tokens of one use of a key.
 type keyParser struct {
 	use *keyUse
+	key jwt.Keyfunc // the use's
 	*jwt.Parser
 }
 
@@ -40,25 +41,18 @@ func NewVerifier(ring *KeyRing, cfg Config) (*Verifier, error) {
 		return nil, err
 	}
 	v := &Verifier{cfg: cfg}
-	if err := v.SetRing(ring); err != nil {
-		return nil, err
-	}
+	v.SetRing(ring)
 	return v, nil
 }
 
 // SetRing replaces the keys. From then on a token signed by a key that
 // only an earlier ring had is refused, even if it was verified before.
-func (v *Verifier) SetRing(ring *KeyRing) error {
-	verified, err := newMemory(v.cfg)
-	if err != nil {
-		return err
-	}
+func (v *Verifier) SetRing(ring *KeyRing) {
 	parsers := make(map[string]keyParser, len(ring.uses))
 	for header, use := range ring.uses {
-		parsers[header] = keyParser{use, v.newParser(use)}
+		parsers[header] = keyParser{use, use.key, v.newParser(use)}
 	}
-	v.ring.Store(&verifyingRing{parsers, verified})
-	return nil
+	v.ring.Store(&verifyingRing{parsers, newMemory(v.cfg)})
 }
 
 func (v *Verifier) newParser(use *keyUse) *jwt.Parser {
@@ -140,40 +134,39 @@ func (v *Verifier) verify(token string) (*verifiedClaims, error) {
 		return nil, ErrTooLarge
 	}
 	ring := v.ring.Load()
-	digest := sha256.Sum256(append(make([]byte, 0, usualTokenBytes), token...))
-	if c, known := ring.verified.get(digest); known {
-		return c, v.checkTimes(c)
+	d := digest(sha256.Sum256(append(make([]byte, 0, usualTokenBytes), token...)))
+	if c := ring.verified.get(&d); c != nil {
+		if c.isExpired(v.cfg.Now(), v.cfg.Leeway) {
+			return c, ErrExpired
+		}
+		return c, nil
 	}
-	c, err := ring.verify(token, &v.cfg)
+	c, err := ring.verify(token, &d, &v.cfg)
 	if errors.Is(err, errNoSuchKey) {
-		ring, c, err = v.verifyWithNewer(ring, token)
-	}
-	if err == nil && c.Type == AccessToken {
-		ring.verified.add(digest, c)
+		return v.verifyWithNewer(token, &d)
 	}
 	return c, err
 }
 
 // verifyWithNewer is verify for a token whose key the ring does not have: a
 // newer ring may have it.
-func (v *Verifier) verifyWithNewer(ring *verifyingRing, token string) (*verifyingRing, *verifiedClaims, error) {
+func (v *Verifier) verifyWithNewer(token string, d *digest) (*verifiedClaims, error) {
 	if header, _, _ := strings.Cut(token, "."); !isHeader(header) {
-		return ring, nil, errUnreadable
+		return nil, errUnreadable
 	}
 	if v.cfg.MissingKey == nil {
-		return ring, nil, errNoSuchKey
+		return nil, errNoSuchKey
 	}
 	if err := v.cfg.MissingKey(); err != nil {
-		return ring, nil, fmt.Errorf("%w: %w", ErrKeysUnavailable, err)
+		return nil, fmt.Errorf("%w: %w", ErrKeysUnavailable, err)
 	}
-	ring = v.ring.Load()
-	c, err := ring.verify(token, &v.cfg)
-	return ring, c, err
+	return v.ring.Load().verify(token, d, &v.cfg)
 }
 
-// verify checks a token that is not remembered. It returns the claims with
-// [ErrExpired], [ErrNotValidYet] and [ErrWrongAudience] too.
-func (r *verifyingRing) verify(token string, cfg *Config) (*verifiedClaims, error) {
+// verify checks a token that is not remembered, and remembers a valid access token: a
+// client sends a refresh token once. It returns the claims with [ErrExpired],
+// [ErrNotValidYet] and [ErrWrongAudience] too.
+func (r *verifyingRing) verify(token string, d *digest, cfg *Config) (*verifiedClaims, error) {
 	if !isCompact(token) {
 		return nil, errNotCompact
 	}
@@ -187,24 +180,15 @@ func (r *verifyingRing) verify(token string, cfg *Config) (*verifiedClaims, erro
 		return nil, errNoSuchKey
 	}
 	claims := &presentedClaims{use: parser.use, cfg: cfg}
-	if _, err := parser.ParseWithClaims(token, claims, parser.use.key); err != nil {
+	if _, err := parser.ParseWithClaims(token, claims, parser.key); err != nil {
 		if err = refusal(err); !isOfTime(err) && !errors.Is(err, ErrWrongAudience) {
 			return nil, err
 		}
 		return claims.verified, err
 	}
+	// An nbf would have to be remembered too. None of our tokens has one.
+	if parser.use.typ == AccessToken && claims.NotBefore == 0 {
+		r.verified.add(d, claims.verified)
+	}
 	return claims.verified, nil
-}
-
-// checkTimes compares the times of a remembered token with the clock, as the parser
-// did when it came first (RFC 7519 §4.1.4, §4.1.5).
-func (v *Verifier) checkTimes(c *verifiedClaims) error {
-	now, leeway := v.cfg.Now(), v.cfg.Leeway
-	if now.Add(leeway).Before(c.notBefore) {
-		return ErrNotValidYet
-	}
-	if !now.Before(c.ExpiresAt.Add(leeway)) {
-		return ErrExpired
-	}
-	return nil
 }

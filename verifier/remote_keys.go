@@ -172,9 +172,7 @@ func (k *keys) get(ctx context.Context) error {
 	if len(known) == 0 {
 		return errors.New("the service publishes no key")
 	}
-	if err := k.SetRing(ring); err != nil {
-		return err
-	}
+	k.SetRing(ring)
 	k.known.Store(&known)
 	k.etag = answer.Header.Get("ETag")
 	return nil

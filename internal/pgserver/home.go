@@ -61,6 +61,17 @@ func openHome(ctx context.Context, dir string, a account) (string, error) {
 	return makeElsewhere(ctx, link, a)
 }
 
+// Remove removes the data below a folder whose server has stopped, and the folder. The data may be elsewhere.
+func Remove(dir string) error {
+	if home, err := filepath.EvalSymlinks(filepath.Join(dir, homeName)); err == nil {
+		if err := os.RemoveAll(home); err != nil {
+			return err
+		}
+	}
+
+	return os.RemoveAll(dir)
+}
+
 // makeElsewhere makes a home that the account can reach, and links to it. The name is new each time: deleting Dir must
 // lead to an empty database, not to the one that the deleted link pointed to.
 func makeElsewhere(ctx context.Context, link string, a account) (string, error) {

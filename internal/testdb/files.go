@@ -83,17 +83,6 @@ func removeFiles() error {
 	return err
 }
 
-func removeServer(dir string) error {
-	// The data may be elsewhere, where the server's user cannot enter the folder for temporary files.
-	if home, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres")); err == nil {
-		if err := os.RemoveAll(home); err != nil {
-			return err
-		}
-	}
-
-	return os.RemoveAll(dir)
-}
-
 // copyFolder keeps owners and modes, unlike [os.CopyFS]: PostgreSQL checks them.
 func copyFolder(ctx context.Context, from, to string) error {
 	if output, err := exec.CommandContext(ctx, "cp", "-Rp", from, to).CombinedOutput(); err != nil {

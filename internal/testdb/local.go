@@ -30,7 +30,7 @@ func startLocal(ctx context.Context, programs pgserver.Programs, settings map[st
 	}
 	srv, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Loopback: true, Programs: programs, Settings: settings, Environment: environment, From: from})
 	if err != nil {
-		return nil, errors.Join(err, removeServer(dir))
+		return nil, errors.Join(err, pgserver.Remove(dir))
 	}
 
 	return &local{Server: srv, dir: dir, environment: environment}, nil
@@ -38,5 +38,5 @@ func startLocal(ctx context.Context, programs pgserver.Programs, settings map[st
 
 // Remove ends the server quickly: the data is no longer needed.
 func (l *local) Remove(ctx context.Context) error {
-	return errors.Join(l.Quit(), l.Stop(ctx), removeServer(l.dir))
+	return errors.Join(l.Quit(), l.Stop(ctx), pgserver.Remove(l.dir))
 }

@@ -80,7 +80,7 @@ func makeData(ctx context.Context, programs pgserver.Programs, dir, data string)
 	}
 	srv, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Loopback: true, Programs: programs, Settings: baseSettings()})
 	if err != nil {
-		return errors.Join(err, removeServer(dir))
+		return errors.Join(err, pgserver.Remove(dir))
 	}
 	err = errors.Join(equip(ctx, srv.URL("postgres")), srv.Stop(ctx))
 	from := filepath.Join(dir, "postgres", "data")
@@ -88,5 +88,5 @@ func makeData(ctx context.Context, programs pgserver.Programs, dir, data string)
 		err = copyFolder(ctx, from, data)
 	}
 
-	return errors.Join(err, removeServer(dir))
+	return errors.Join(err, pgserver.Remove(dir))
 }

@@ -8,9 +8,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"net"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,20 +44,15 @@ type Cluster struct {
 // pages have to be reserved.
 func Start(ctx context.Context, dir string, hugePages bool) *Cluster {
 	programs, err := pgserver.Find(ctx)
-	if err != nil {
-		must.Do(fmt.Errorf("%w: install PostgreSQL 14 or newer (apt install postgresql)", err))
-	}
+	must.Hold(err == nil, "%w: install PostgreSQL 14 or newer (apt install postgresql)", err)
 	c := &Cluster{dir: dir, Programs: programs, Settings: map[string]string{
 		"shared_buffers":  strconv.FormatInt(min(machine.Memory()/3, sharedBuffersLimit)>>20, 10) + "MB",
 		"max_connections": "500",
 		// Checkpoints come when the benchmark asks for one, so that each figure says what it has of them.
 		"max_wal_size":       "16GB",
 		"checkpoint_timeout": "1h",
-		"huge_pages":         "off",
+		"huge_pages":         map[bool]string{true: "on", false: "off"}[hugePages],
 	}}
-	if hugePages {
-		c.Settings["huge_pages"] = "on"
-	}
 	c.Server = must.Get(pgserver.Start(ctx, pgserver.Config{Dir: dir, Loopback: true, Programs: programs, Settings: c.Settings}))
 	c.admin = must.Get(pgx.Connect(ctx, c.URL("postgres")))
 	c.Postmaster = machine.Parent(int(c.admin.PgConn().PID()))
@@ -76,21 +72,14 @@ func (c *Cluster) Measure(ctx context.Context) {
 	const patience = 10 * time.Second // until every process of the server has read its settings again
 	for _, name := range []string{"fsync", "synchronous_commit", "full_page_writes"} {
 		for deadline := time.Now().Add(patience); c.Show(ctx, name) != "on"; time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				must.Do(fmt.Errorf("%s is %s: nothing is measured without it", name, c.Show(ctx, name)))
-			}
+			must.Hold(time.Now().Before(deadline), "%s is not on: nothing is measured without it", name)
 		}
 	}
 }
 
 // Remove ends the server, and removes its data.
 func (c *Cluster) Remove(ctx context.Context) error {
-	err := errors.Join(c.Kill(ctx), c.Stop(ctx))
-	// The data may be elsewhere, where the server's user cannot enter dir.
-	if home, linkErr := filepath.EvalSymlinks(filepath.Join(c.dir, "postgres")); linkErr == nil {
-		err = errors.Join(err, os.RemoveAll(home))
-	}
-	return errors.Join(err, os.RemoveAll(c.dir))
+	return errors.Join(c.Kill(ctx), c.Stop(ctx), pgserver.Remove(c.dir))
 }
 
 // Exec runs a statement as the superuser.
@@ -137,4 +126,62 @@ func (c *Cluster) Written(ctx context.Context) (wal, ids int64) {
 
 	must.Do(c.admin.QueryRow(ctx, counters).Scan(&wal, &ids))
 	return wal, ids
+}
+
+// inFlight is how many pieces are on their way at most: far more than a server and its client have under way.
+const inFlight = 1024
+
+// Distance puts a network between a server and its clients on the same machine: it lets connections to an address through
+// to the target, each piece so much later than it was sent, until stop, which waits for clients to close theirs.
+func Distance(ctx context.Context, target string, oneWay time.Duration) (address string, stop func()) {
+	listener := must.Get(new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"))
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil { // it was closed
+				return
+			}
+			far, err := new(net.Dialer).DialContext(ctx, "tcp", target)
+			if err != nil {
+				_ = near.Close() // the client sees that
+				continue
+			}
+			all.Go(func() { carry(far, near, oneWay) })
+			all.Go(func() { carry(near, far, oneWay) })
+		}
+	})
+	return listener.Addr().String(), func() {
+		must.Do(listener.Close())
+		all.Wait()
+	}
+}
+
+type piece struct {
+	due  time.Time
+	data []byte
+}
+
+// carry copies until one of both ends, and closes the other.
+func carry(to, from net.Conn, oneWay time.Duration) {
+	pieces := make(chan piece, inFlight)
+	go func() {
+		defer close(pieces)
+		for buffer := make([]byte, 64<<10); ; {
+			n, err := from.Read(buffer)
+			if n > 0 {
+				pieces <- piece{time.Now().Add(oneWay), slices.Clone(buffer[:n])}
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	for p := range pieces {
+		time.Sleep(time.Until(p.due))
+		if _, err := to.Write(p.data); err != nil {
+			_ = from.Close() // so that its reader ends
+		}
+	}
+	_ = to.Close() // it may have ended
 }

@@ -48,7 +48,7 @@ type Measured struct {
 }
 
 // PerSecond returns the throughput.
-func (m Measured) PerSecond() float64 { return float64(m.Latencies.Count()) / m.Elapsed.Seconds() }
+func (m Measured) PerSecond() float64 { return float64(m.Latencies.TotalCount()) / m.Elapsed.Seconds() }
 
 // Times are durations up to a minute, each kept to three digits.
 type Times struct{ *hdrhistogram.Histogram }
@@ -62,9 +62,6 @@ func NewTimes() *Times {
 func (t *Times) Add(d time.Duration) {
 	_ = t.RecordValue(min(int64(d), int64(time.Minute))) // it is in the range
 }
-
-// Count returns how many there are.
-func (t *Times) Count() int { return int(t.TotalCount()) }
 
 // Milliseconds returns a percentile, 0 to 100.
 func (t *Times) Milliseconds(percentile float64) float64 {

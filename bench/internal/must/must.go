@@ -23,6 +23,13 @@ func Do(err error) {
 	}
 }
 
+// Hold panics unless something holds. It is for what is checked seldom: the arguments cost something each time.
+func Hold(holds bool, format string, arguments ...any) {
+	if !holds {
+		Do(fmt.Errorf(format, arguments...))
+	}
+}
+
 // Get returns the value, or panics with the error.
 func Get[T any](value T, err error) T {
 	Do(err)

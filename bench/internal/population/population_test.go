@@ -23,7 +23,7 @@ func TestCopiesAreSessions(t *testing.T) {
 	identity := population.NewIdentity()
 	const size, sample = 5000, 400
 	p := population.New(ctx, identity, url, size, sample)
-	if got := p.Readers.Len() + p.Rotating.Len(); got != sample {
+	if got := len(p.Readers.Sessions) + len(p.Rotating.Sessions); got != sample {
 		t.Errorf("the sample has %d sessions", got)
 	}
 	pool := must.Get(pgxpool.New(ctx, url))

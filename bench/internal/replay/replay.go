@@ -4,7 +4,6 @@ package replay
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -26,7 +25,7 @@ type Statement struct {
 	// Own are the numbers of the arguments, from 1 on, that each call brings its own of. The others stay.
 	Own []int
 	// Before and After go with it in one batch. They have no arguments.
-	Before, After []string
+	Before, After []Statement
 }
 
 // Tracer keeps the statement of the call that [Capture] makes. Others it does not notice.
@@ -72,27 +71,13 @@ func Capture(ctx context.Context, call func(context.Context), own ...int) Statem
 	call(context.WithValue(ctx, captureKey{}, c))
 	withArgs := func(s Statement) bool { return len(s.Args) > 0 }
 	at := slices.IndexFunc(c.statements, withArgs)
-	if at < 0 || slices.ContainsFunc(c.statements[at+1:], withArgs) {
-		must.Do(fmt.Errorf("of %d statements one has to have arguments: the bare loop knows only one", len(c.statements)))
-	}
+	must.Hold(at >= 0 && !slices.ContainsFunc(c.statements[at+1:], withArgs),
+		"of %d statements one has to have arguments: the bare loop knows only one", len(c.statements))
 	s := c.statements[at]
-	s.Own = own
-	for i, other := range c.statements {
-		switch {
-		case i < at:
-			s.Before = append(s.Before, other.SQL)
-		case i > at:
-			s.After = append(s.After, other.SQL)
-		}
-	}
-	if most := slices.Max(own); most > len(s.Args) {
-		must.Do(fmt.Errorf("there is no argument %d of %s", most, s.SQL))
-	}
+	s.Own, s.Before, s.After = own, c.statements[:at], c.statements[at+1:]
+	must.Hold(slices.Max(own) <= len(s.Args), "there is no argument %d of %s", slices.Max(own), s.SQL)
 	return s
 }
-
-// ErrNoRow says that a statement neither returned nor changed exactly one row.
-var ErrNoRow = errors.New("the statement was to find one row")
 
 // Caller runs a statement on its own connection. It is for one goroutine.
 type Caller struct {
@@ -113,15 +98,14 @@ func (s Statement) On(ctx context.Context, conn *pgx.Conn) *Caller {
 			pgtype.Int8OID: new(*int64), pgtype.Int4OID: new(*int64), pgtype.Int2OID: new(*int64),
 			pgtype.BoolOID: new(*bool), pgtype.JSONBOID: new([]byte),
 		}[field.DataTypeOID]
-		if destination == nil {
-			must.Do(fmt.Errorf("column %s has a type (%d) that is not known here", field.Name, field.DataTypeOID))
-		}
+		must.Hold(destination != nil, "column %s has a type (%d) that is not known here", field.Name, field.DataTypeOID)
 		c.dest = append(c.dest, destination)
 	}
 	return c
 }
 
-// Call runs the statement with these values in place of its own arguments, and reads its row.
+// Call runs the statement with these values in place of its own arguments, and reads its row. The error is
+// [pgx.ErrNoRows] if it neither returned nor changed one.
 func (c *Caller) Call(ctx context.Context, values ...any) error {
 	if len(values) != len(c.statement.Own) {
 		return fmt.Errorf("%d values were given, and %d are wanted", len(values), len(c.statement.Own))
@@ -135,29 +119,23 @@ func (c *Caller) Call(ctx context.Context, values ...any) error {
 	if c.dest == nil {
 		tag, err := c.conn.Exec(ctx, c.statement.SQL, c.args...)
 		if err == nil && tag.RowsAffected() != 1 {
-			err = ErrNoRow
+			err = pgx.ErrNoRows
 		}
 		return err
 	}
 	row := func(row pgx.Row) error { return row.Scan(c.dest...) }
-	var err error
 	if len(c.statement.Before)+len(c.statement.After) == 0 {
-		err = row(c.conn.QueryRow(ctx, c.statement.SQL, c.args...))
-	} else {
-		batch := &pgx.Batch{}
-		for _, sql := range c.statement.Before {
-			batch.Queue(sql)
-		}
-		batch.Queue(c.statement.SQL, c.args...).QueryRow(row)
-		for _, sql := range c.statement.After {
-			batch.Queue(sql)
-		}
-		err = c.conn.SendBatch(ctx, batch).Close()
+		return row(c.conn.QueryRow(ctx, c.statement.SQL, c.args...))
 	}
-	if errors.Is(err, pgx.ErrNoRows) {
-		return ErrNoRow
+	batch := &pgx.Batch{}
+	for _, other := range c.statement.Before {
+		batch.Queue(other.SQL)
 	}
-	return err
+	batch.Queue(c.statement.SQL, c.args...).QueryRow(row)
+	for _, other := range c.statement.After {
+		batch.Queue(other.SQL)
+	}
+	return c.conn.SendBatch(ctx, batch).Close()
 }
 
 // Text returns the statement with expressions in place of its arguments, for a tool that knows none.

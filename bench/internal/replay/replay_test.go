@@ -59,7 +59,7 @@ func TestReplayRunsWhatWasCaptured(t *testing.T) {
 
 	for _, sql := range []string{`SELECT 1 WHERE $1::bigint = 1`, `UPDATE t SET n = 1 WHERE n = $1`} {
 		caller := replay.Statement{SQL: sql, Args: []any{nil}, Own: []int{1}}.On(ctx, conn)
-		if err := caller.Call(ctx, int64(2)); !errors.Is(err, replay.ErrNoRow) {
+		if err := caller.Call(ctx, int64(2)); !errors.Is(err, pgx.ErrNoRows) {
 			t.Errorf("%s: got %v", sql, err)
 		}
 	}

@@ -3,11 +3,12 @@ package report
 import (
 	"embed"
 	"fmt"
-	"maps"
+	"math"
 	"slices"
 	"strings"
 	"text/template"
 
+	"github.com/dustin/go-humanize"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
@@ -40,7 +41,7 @@ func Documents(r Results, folder string) map[string][]byte {
 func (r Results) execute(name string, more template.FuncMap) string {
 	var out strings.Builder
 	t := template.New(name).Funcs(r.functions()).Funcs(more)
-	must.Do(must.Get(t.ParseFS(templates, name)).Execute(&out, r))
+	must.Do(must.Get(t.ParseFS(templates, name, "names.tmpl")).Execute(&out, r))
 	return out.String()
 }
 
@@ -60,23 +61,18 @@ func (r Results) functions() template.FuncMap {
 		"sized": func(layer, name, variant string, sessions int) Row {
 			return Find(r.Rows, Key{Group: SizeGroup, Layer: layer, Operation: name, Variant: variant, Sessions: sessions})
 		},
-		"checkpoint": func(state string, sessions int) Row {
-			return Find(r.Rows, Key{Group: CheckpointGroup, State: state, Sessions: sessions})
+		"checkpoint": func(state string, n int) Row {
+			return Find(r.Rows, Key{Group: CheckpointGroup, State: state, Sessions: n})
 		},
-		"rival":     func(layer, name string) Row { return r.rivalAt(r.Workers, layer, name) },
-		"rivalAt":   r.rivalAt,
+		"rival":     r.rival,
 		"rate":      func(row Row) string { return some(row.PerSecond()) },
 		"ratios":    ratios,
 		"ratio":     ratio,
 		"share":     share,
 		"times":     times,
 		"bar":       bar,
-		"tail":      tail,
 		"colour":    func(i int) string { return inOrder[i%len(inOrder)] },
 		"of":        of,
-		"route":     route,
-		"titled":    titled,
-		"line":      func(text string) string { return strings.ReplaceAll(text, "\n", " ") },
 		"count":     Thousands,
 		"number":    func(n int) string { return Thousands(float64(n)) },
 		"some":      some,
@@ -90,45 +86,22 @@ func (r Results) functions() template.FuncMap {
 	}
 }
 
-// operation is one that there is a line or a bar for, by its name and, behind a comma, its variant.
-type operation struct{ Name, Variant string }
-
-func operations(all ...string) []operation {
-	named := make([]operation, len(all))
+// operations are those that there is a line or a bar for, by their names and, behind a comma, their variants.
+func operations(all ...string) []Key {
+	keys := make([]Key, len(all))
 	for i, text := range all {
-		named[i].Name, named[i].Variant, _ = strings.Cut(text, ", ")
+		keys[i].Operation, keys[i].Variant, _ = strings.Cut(text, ", ")
 	}
-	return named
+	return keys
 }
 
-func titled(name, variant string) string {
-	if variant == "" {
-		return name
-	}
-	return name + ", " + variant
-}
-
-// route is what an operation is called where the service is meant.
-func route(operation string) string {
-	if operation == Get {
-		return "introspect"
-	}
-	return operation
-}
-
-// ratio is that of two rows, and empty where one of them was not measured.
-func ratio(row, of Row) string { return compared(row, of, spread.String) }
+// ratio is that of two rows, round by round.
+func ratio(row, of Row) spread { return ratios(row.Rounds, of.Rounds) }
 
 // share is the same in YAML.
 func share(row, of Row) string {
-	return compared(row, of, func(s spread) string { return fmt.Sprintf("{median: %v, min: %v, max: %v}", s.Median, s.Min, s.Max) })
-}
-
-func compared(row, of Row, write func(spread) string) string {
-	if len(row.Rounds) == 0 || len(of.Rounds) == 0 {
-		return ""
-	}
-	return write(ratios(row.Rounds, of.Rounds))
+	s := ratio(row, of)
+	return fmt.Sprintf("{median: %v, min: %v, max: %v}", s.Median, s.Min, s.Max)
 }
 
 // times compares rows that were measured one after the other, if both were.
@@ -151,18 +124,9 @@ func (r Results) Fits(s Size) string {
 	}
 }
 
-// Concurrencies are the numbers of workers that all operations were measured at.
-func (r Results) Concurrencies() []int { return slices.Sorted(maps.Keys(r.Main())) }
-
-// rivalAt finds a rival's row at a number of workers.
-func (r Results) rivalAt(workers int, layer, name string) Row {
+// rival finds a rival's row at a number of workers.
+func (r Results) rival(workers int, layer, name string) Row {
 	return Find(r.Rivals, Key{Layer: layer, Operation: name, Workers: workers})
-}
-
-// Overloaded reports whether a queue built up in an open loop: half of the requests took longer than with as many
-// connections in a closed one, in which no more wait than there are connections.
-func (r Results) Overloaded(row Row) bool {
-	return row.P50 > r.group(Main(row.Workers), row.Layer, row.Operation, row.Variant).P50
 }
 
 // Main is what was measured at each number of workers.
@@ -174,4 +138,86 @@ func (r Results) Main() map[int][]Row {
 		}
 	}
 	return at
+}
+
+// spread is a median, and how far the values lay apart.
+type spread struct{ Median, Min, Max float64 }
+
+// spreadOf returns the spread of the values; the zero one where there are none. The median of an even number of values is
+// the mean of the two in the middle.
+func spreadOf(values []float64) spread {
+	if len(values) == 0 {
+		return spread{}
+	}
+	sorted, n := slices.Sorted(slices.Values(values)), len(values)
+	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
+}
+
+// String is that of a ratio, and empty where there is none.
+func (s spread) String() string {
+	if s == (spread{}) {
+		return ""
+	}
+	return fmt.Sprintf("%s (%.0f–%.0f)", percent(s.Median), 100*s.Min, 100*s.Max)
+}
+
+// ratios returns a/b, taken round by round: what slows the machine down for a while slows down both of a round, and so
+// moves their ratio less than either. Rounds that only one side has, and rounds without a value of b, do not count.
+func ratios(a, b []float64) spread {
+	var all []float64
+	for i := range min(len(a), len(b)) {
+		if b[i] > 0 {
+			all = append(all, a[i]/b[i])
+		}
+	}
+	return spreadOf(all)
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
+
+// bytes writes a size as people read it.
+func bytes(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20))
+	default:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+}
+
+// Thousands writes a number with a comma for each thousand.
+func Thousands(n float64) string { return humanize.Comma(int64(math.RoundToEven(n))) }
+
+// some writes a number, and nothing for one that was not measured.
+func some(n float64) string {
+	if n == 0 {
+		return ""
+	}
+	return Thousands(n)
+}
+
+// sessions writes thousands and millions in words.
+func sessions(n int) string {
+	switch {
+	case n >= 1_000_000 && n%1_000_000 == 0:
+		return fmt.Sprintf("%d million", n/1_000_000)
+	case n >= 1000 && n%1000 == 0:
+		return fmt.Sprintf("%d thousand", n/1000)
+	default:
+		return Thousands(float64(n))
+	}
+}
+
+// milliseconds writes a time with as many digits as are useful.
+func milliseconds(ms float64) string {
+	switch {
+	case ms >= 100:
+		return fmt.Sprintf("%.0f", ms)
+	case ms >= 10:
+		return fmt.Sprintf("%.1f", ms)
+	default:
+		return fmt.Sprintf("%.2f", ms)
+	}
 }

@@ -6,19 +6,10 @@ import (
 	"strings"
 
 	"github.com/go-analyze/charts"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
-
-// colours are what pictures.yaml.tmpl calls them.
-var colours = map[string]charts.Color{
-	"grey":  charts.ColorFromHex("#aab4c0"),
-	"slate": charts.ColorFromHex("#6e7f94"),
-	"blue":  charts.ColorFromHex("#2563eb"),
-	"green": charts.ColorFromHex("#0f9d73"),
-	"amber": charts.ColorFromHex("#d97706"),
-	"red":   charts.ColorFromHex("#c026d3"),
-}
 
 // inOrder are the colours of series of which there may be any number.
 var inOrder = []string{"blue", "green", "amber", "slate", "grey"}
@@ -37,9 +28,13 @@ type picture struct {
 	}
 }
 
-func (r Results) pictures() (all map[string]picture) {
+func (r Results) pictures() map[string]picture {
+	var all struct {
+		Colours  yaml.Node          // which the pictures refer to
+		Pictures map[string]picture `yaml:",inline"`
+	}
 	r.decode("pictures.yaml.tmpl", &all)
-	return all
+	return all.Pictures
 }
 
 // bar is a throughput in YAML, with any additions to its label.
@@ -50,20 +45,12 @@ func bar(row Row, besides ...string) string {
 	return fmt.Sprintf(`{value: %v, label: "%s/s%s"}`, row.PerSecond(), Thousands(row.PerSecond()), strings.Join(besides, ""))
 }
 
-// tail is the latency of the slowest hundredth in YAML.
-func tail(row Row) string {
-	if row.P99 == 0 {
-		return "{}"
-	}
-	return fmt.Sprintf(`{value: %v, label: "%s ms"}`, row.P99, milliseconds(row.P99))
-}
-
 // of returns a row's share of another row's throughput, if both were measured alternately.
 func of(row, of Row, name string) string {
 	if row.Group != of.Group {
 		return ""
 	}
-	return fmt.Sprintf(" · %s of %s", percent(ratios(row.Rounds, of.Rounds).Median), name)
+	return fmt.Sprintf(" · %s of %s", percent(ratio(row, of).Median), name)
 }
 
 // Measures of a picture, in pixels.
@@ -94,7 +81,8 @@ func (p picture) svg() []byte {
 	if p.Lines {
 		return p.lines()
 	}
-	option := charts.BarChartOption{Horizontal: true, BarSize: 0.8, SeriesLabelPosition: charts.PositionRight}
+	option := charts.BarChartOption{Horizontal: true, BarSize: 0.8, SeriesLabelPosition: charts.PositionRight, Padding: margins}
+	option.Theme, option.Legend = p.series()
 	most := 0.0
 	for i, s := range p.Series {
 		var values []float64
@@ -118,7 +106,6 @@ func (p picture) svg() []byte {
 	for _, g := range slices.Backward(p.Groups) {
 		option.CategoryAxis.Labels = append(option.CategoryAxis.Labels, g.Label+"\u00a0\u00a0")
 	}
-	option.Theme, option.Legend, option.Padding = p.theme(), p.legend(), margins
 	option.CategoryAxis.LabelFontStyle = small
 	option.ValueAxis = []charts.ValueAxisOption{{Show: new(false), Min: new(0.0), Max: new(most * labelRoom)}}
 
@@ -128,7 +115,8 @@ func (p picture) svg() []byte {
 
 // lines draws a line for each series, over the groups.
 func (p picture) lines() []byte {
-	option := charts.LineChartOption{Theme: p.theme(), Legend: p.legend(), Padding: margins}
+	option := charts.LineChartOption{Padding: margins}
+	option.Theme, option.Legend = p.series()
 	for i, s := range p.Series {
 		series := charts.LineSeries{Name: s.Name + wider}
 		for _, g := range p.Groups {
@@ -145,20 +133,14 @@ func (p picture) lines() []byte {
 	return p.draw(lineHeight, func(painter *charts.Painter) error { return painter.LineChart(option) })
 }
 
-func (p picture) theme() charts.ColorPalette {
+// series are the colours and the names of the series.
+func (p picture) series() (charts.ColorPalette, charts.LegendOption) {
 	var theirs []charts.Color
-	for _, s := range p.Series {
-		theirs = append(theirs, colours[s.Colour])
-	}
-	return charts.GetTheme(charts.ThemeLight).WithBackgroundColor(charts.ColorWhite).WithSeriesColors(theirs)
-}
-
-func (p picture) legend() charts.LegendOption {
 	legend := charts.LegendOption{Offset: charts.OffsetLeft, FontStyle: small}
 	for _, s := range p.Series {
-		legend.SeriesNames = append(legend.SeriesNames, s.Name+wider)
+		theirs, legend.SeriesNames = append(theirs, charts.ColorFromHex(s.Colour)), append(legend.SeriesNames, s.Name+wider)
 	}
-	return legend
+	return charts.GetTheme(charts.ThemeLight).WithBackgroundColor(charts.ColorWhite).WithSeriesColors(theirs), legend
 }
 
 // draw draws a chart, with what it is about above it.

@@ -4,7 +4,6 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"time"
 
@@ -134,17 +133,6 @@ func (r Row) PerSecond() float64 { return spreadOf(r.Rounds).Median }
 
 // Seconds is how long one round was measured.
 func (r Row) Seconds() float64 { return float64(r.Calls) / r.PerSecond() }
-
-// OwnCPU is the processor time of what was measured, in microseconds: of the server where there is one.
-func (r Row) OwnCPU() float64 { return cmp.Or(r.ServerCPU, r.ClientCPU) }
-
-// GeneratorCPU is that of the load generator, if it is a separate process.
-func (r Row) GeneratorCPU() float64 {
-	if r.ServerCPU == 0 {
-		return 0
-	}
-	return r.ClientCPU
-}
 
 // AllCPU is the processor time of all participants.
 func (r Row) AllCPU() float64 { return r.DatabaseCPU + r.ClientCPU + r.ServerCPU }

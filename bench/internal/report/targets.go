@@ -15,17 +15,19 @@ type Target struct {
 	// Distance says what is between the two, where it is not reached.
 	Distance string
 
-	AtLeast float64 `yaml:"at_least"` // instead of Wanted, Measured and Reached, of a share
-	Share   *spread
-	Each    []at // instead of these, of shares at several numbers of workers
+	at   `yaml:",inline"` // instead of Wanted, Measured and Reached, of a share
+	Each []at             // instead of these, of shares at several numbers of workers
 }
 
-// at is the share at a number of workers.
+// at is a share, and at how many workers it was measured. It is zero if it was not.
 type at struct {
 	Workers int
 	AtLeast float64 `yaml:"at_least"`
-	Share   *spread
+	Share   spread
 }
+
+func (a at) wanted() string { return percent(a.AtLeast) + " or more" }
+func (a at) reached() bool  { return a.Share.Median >= a.AtLeast }
 
 // Verdict is a word for it.
 func (t Target) Verdict() string {
@@ -43,13 +45,11 @@ func (t Target) Verdict() string {
 func (r Results) Targets() (targets []Target) {
 	r.decode("targets.yaml.tmpl", &targets)
 	for i := range targets {
-		t := &targets[i]
-		if t.AtLeast > 0 {
-			t.Wanted = percent(t.AtLeast) + " or more"
-		}
-		t.judgeEach()
-		if t.Share != nil {
-			t.Measured, t.Reached = t.Share.String(), t.Share.Median >= t.AtLeast
+		switch t := &targets[i]; {
+		case t.AtLeast > 0:
+			t.Wanted, t.Measured, t.Reached = t.wanted(), t.Share.String(), t.reached()
+		case len(t.Each) > 0:
+			t.judgeEach()
 		}
 	}
 	return targets
@@ -58,30 +58,20 @@ func (r Results) Targets() (targets []Target) {
 // judgeEach judges the shares at several numbers of workers: all have to be reached.
 func (t *Target) judgeEach() {
 	var wanted, measured []string
-	reached := true
+	t.Reached = true
 	for i, one := range t.Each {
 		if i == len(t.Each)-1 || t.Each[i+1].AtLeast != one.AtLeast {
-			wanted = append(wanted, fmt.Sprintf("%s or more up to %d", percent(one.AtLeast), one.Workers))
+			wanted = append(wanted, fmt.Sprintf("%s up to %d", one.wanted(), one.Workers))
 		}
-		if one.Share != nil {
+		if one.Share != (spread{}) {
 			measured = append(measured, fmt.Sprintf("%s at %d", percent(one.Share.Median), one.Workers))
-			reached = reached && one.Share.Median >= one.AtLeast
+			t.Reached = t.Reached && one.reached()
 		}
 	}
-	if len(t.Each) > 0 {
-		t.Wanted, t.Measured, t.Reached = strings.Join(wanted, ", "), strings.Join(measured, ", "), reached
-	}
+	t.Wanted, t.Measured = strings.Join(wanted, ", "), strings.Join(measured, ", ")
 }
 
 // Distances are the targets that were missed for a known reason.
 func (r Results) Distances() []Target {
 	return slices.DeleteFunc(r.Targets(), func(t Target) bool { return t.Verdict() != "no" || t.Distance == "" })
-}
-
-// MostRoundTrips is how many the operation makes that makes the most.
-func (r Results) MostRoundTrips() (most float64) {
-	for _, c := range r.Counts {
-		most = max(most, c.RoundTrips)
-	}
-	return most
 }

@@ -36,7 +36,7 @@ const dataKey = "data"
 const schema = `CREATE TABLE sessions (token text PRIMARY KEY, data bytea NOT NULL, expiry timestamptz NOT NULL);
 CREATE INDEX sessions_expiry_idx ON sessions (expiry)`
 
-func (s *SCS) handler(ctx context.Context, about *About) http.Handler {
+func (s SCS) handler(ctx context.Context, about *About) http.Handler {
 	config := must.Get(pgxpool.ParseConfig(s.DatabaseURL))
 	config.MaxConns = int32(s.Connections) //nolint:gosec // a number of workers
 	pool := must.Get(pgxpool.NewWithConfig(ctx, config))
@@ -72,7 +72,7 @@ func (s *SCS) handler(ctx context.Context, about *About) http.Handler {
 }
 
 // makeSessions makes sessions as the manager would, but all at once, and returns their cookies.
-func (s *SCS) makeSessions(ctx context.Context, pool *pgxpool.Pool, manager *scs.SessionManager) []string {
+func (s SCS) makeSessions(ctx context.Context, pool *pgxpool.Pool, manager *scs.SessionManager) []string {
 	must.Get(pool.Exec(ctx, schema))
 	expiry := time.Now().Add(manager.Lifetime).UTC()
 	encoded := must.Get(manager.Codec.Encode(expiry, map[string]any{dataKey: []byte(s.Data)}))

@@ -22,11 +22,15 @@ import (
 // Argument makes this program such a server, as its only argument: it has to call [Serve] then.
 const Argument = "bench-server"
 
-// Config says what a server is: one of these.
-type Config struct {
-	Limits *Limits
-	Edge   *Edge
-	SCS    *SCS
+// Kind is what a server is: one of [Limits], [Edge] and [SCS].
+type Kind interface {
+	handler(ctx context.Context, about *About) http.Handler
+}
+
+func init() {
+	for _, kind := range []Kind{Limits{}, Edge{}, SCS{}} {
+		gob.Register(kind)
+	}
 }
 
 // Server is such a process, with a client of it. It ends with its standard input, so that none outlives this program.
@@ -51,13 +55,13 @@ type About struct {
 }
 
 // Start runs a server.
-func Start(ctx context.Context, cfg Config) *Server {
+func Start(ctx context.Context, kind Kind) *Server {
 	s := &Server{cmd: exec.CommandContext(context.WithoutCancel(ctx), must.Get(os.Executable()), Argument)} //nolint:gosec // it is this program
 	s.cmd.Stderr = &s.said
 	input, output := must.Get(s.cmd.StdinPipe()), must.Get(s.cmd.StdoutPipe())
 	must.Do(s.cmd.Start())
 	s.input = input
-	must.Do(gob.NewEncoder(input).Encode(cfg))
+	must.Do(gob.NewEncoder(input).Encode(&kind))
 	err := gob.NewDecoder(output).Decode(&s.About)
 	s.Client = load.NewClient(s.Listens)
 	if err != nil {
@@ -72,27 +76,18 @@ func (s *Server) Pid() int { return s.cmd.Process.Pid }
 // Stop ends it.
 func (s *Server) Stop() {
 	s.Close()
-	if err := errors.Join(s.input.Close(), s.cmd.Wait()); err != nil {
-		must.Do(fmt.Errorf("%w: %s", err, strings.TrimSpace(s.said.String())))
-	}
+	err := errors.Join(s.input.Close(), s.cmd.Wait())
+	must.Hold(err == nil, "%w: %s", err, strings.TrimSpace(s.said.String()))
 }
 
-// Serve is the process: it reads its [Config], says what it is, and serves until its standard input ends.
+// Serve is the process: it reads its [Kind], says what it is, and serves until its standard input ends.
 func Serve() {
 	ctx := context.Background() // the end of the process ends it all
-	var cfg Config
-	must.Do(gob.NewDecoder(os.Stdin).Decode(&cfg))
+	var kind Kind
+	must.Do(gob.NewDecoder(os.Stdin).Decode(&kind))
 	listener := must.Get(new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"))
 	about := About{Listens: listener.Addr().String()}
-	server := &http.Server{ReadHeaderTimeout: 5 * time.Second}
-	switch {
-	case cfg.Limits != nil:
-		server.Handler = cfg.Limits.handler(&about)
-	case cfg.Edge != nil:
-		server.Handler = cfg.Edge.handler(ctx)
-	default:
-		server.Handler = cfg.SCS.handler(ctx, &about)
-	}
+	server := &http.Server{Handler: kind.handler(ctx, &about), ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = server.Serve(listener) }() // it ends with the process
 	must.Do(gob.NewEncoder(os.Stdout).Encode(about))
 	must.Get(io.Copy(io.Discard, os.Stdin))

@@ -36,7 +36,7 @@ type Limits struct {
 	Claims jwt.RegisteredClaims
 }
 
-func (l *Limits) handler(about *About) http.Handler {
+func (l Limits) handler(_ context.Context, about *About) http.Handler {
 	router := chi.NewRouter()
 	about.Tokens = make(map[string]string)
 	public, private, err := ed25519.GenerateKey(rand.Reader)
@@ -92,7 +92,7 @@ type Edge struct {
 	Keys json.RawMessage
 }
 
-func (e *Edge) handler(ctx context.Context) http.Handler {
+func (e Edge) handler(ctx context.Context, _ *About) http.Handler {
 	v := must.Get(verifier.NewRemote(verifier.RemoteConfig{
 		Tokens: tokens.Config{Issuer: e.Issuer, Audience: e.Audience}, Internal: "http://" + e.Internal, ServiceKey: tokens.Secret(e.ServiceKey),
 		Keys: "http://" + e.Public + "/.well-known/jwks.json",

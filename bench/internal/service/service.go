@@ -40,6 +40,7 @@ type Process struct {
 	Started time.Duration
 
 	cmd  *exec.Cmd
+	end  context.CancelFunc
 	done chan error
 }
 
@@ -51,7 +52,9 @@ func Start(ctx context.Context, binary, keysFile, databaseURL string) *Process {
 	p.Public, p.Internal = load.NewClient(public.Addr().String()), load.NewClient(internal.Addr().String())
 	must.Do(errors.Join(public.Close(), internal.Close()))
 
-	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), binary, "serve")
+	running, end := context.WithCancel(context.WithoutCancel(ctx))
+	p.cmd, p.end = exec.CommandContext(running, binary, "serve"), end
+	p.cmd.Cancel, p.cmd.WaitDelay = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }, patience
 	p.cmd.Env = []string{
 		"LATCHKEY_DATABASE_URL=" + databaseURL, "LATCHKEY_SIGNING_KEYS_FILE=" + keysFile, "LATCHKEY_SERVICE_KEYS=bench:" + Key,
 		"LATCHKEY_PUBLIC_ADDR=" + p.Public.Address, "LATCHKEY_INTERNAL_ADDR=" + p.Internal.Address, "LATCHKEY_ISSUER=" + population.Issuer,
@@ -64,7 +67,7 @@ func Start(ctx context.Context, binary, keysFile, databaseURL string) *Process {
 	must.Do(p.cmd.Start())
 	go func() { p.done <- p.cmd.Wait() }()
 	if err := p.awaitReady(ctx, began); err != nil {
-		_ = p.cmd.Process.Kill() // it has ended, or is of no use
+		end()
 		must.Do(err)
 	}
 	return p
@@ -98,11 +101,8 @@ func (p *Process) Pid() int { return p.cmd.Process.Pid }
 func (p *Process) Stop() {
 	p.Public.Close()
 	p.Internal.Close()
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended, which is reported below
-	select {
-	case err := <-p.done:
+	p.end()
+	if err := <-p.done; !errors.Is(err, context.Canceled) { // which it is after a good end
 		must.Do(err)
-	case <-time.After(patience):
-		must.Do(errors.Join(errors.New("the service did not stop"), p.cmd.Process.Kill()))
 	}
 }

@@ -1,5 +1,5 @@
 // Measures @compas/store's session functions: as many callers as connections, each of which starts the next call when
-// its last one has been answered. Settings are one JSON object on standard input; each result is a row of results.json.
+// its last one has been answered. Settings are one JSON object on standard input; the results are rows of results.json.
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import { isDeepStrictEqual } from "node:util";
@@ -62,6 +62,7 @@ async function loop(seconds, step) {
   return latencies;
 }
 
+const rows = [];
 async function measure(operation, step) {
   await loop(config.seconds / 4, step); // until the compiler has seen it
 
@@ -83,7 +84,7 @@ async function measure(operation, step) {
     p99_ms: rank(0.99),
     note: `${version} on Node ${process.version}, CPU of the process ${cpuMicros} µs per call`,
   };
-  process.stdout.write(`${JSON.stringify(row)}\n`);
+  rows.push(row);
 }
 
 const { version } = JSON.parse(await readFile(new URL("node_modules/@compas/store/package.json", import.meta.url), "utf8"));
@@ -134,3 +135,4 @@ for (const max of config.workers) {
 }
 
 await sql.end();
+process.stdout.write(JSON.stringify(rows));

@@ -1,4 +1,4 @@
-package distance_test
+package cluster_test
 
 import (
 	"io"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latchkey-sessions/latchkey/bench/internal/distance"
+	"github.com/latchkey-sessions/latchkey/bench/internal/cluster"
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
@@ -27,7 +27,7 @@ func TestDistance(t *testing.T) {
 			}()
 		}
 	}()
-	address, stop := distance.Start(t.Context(), server.Addr().String(), oneWay)
+	address, stop := cluster.Distance(t.Context(), server.Addr().String(), oneWay)
 	conn := must.Get(net.Dial("tcp", address)) //nolint:noctx // a test
 	for range 3 {
 		began := time.Now()
