@@ -38,7 +38,7 @@ var algorithms = []algorithm{
 	{deterministicES256{jwt.SigningMethodES256}, splitP256, generateP256},
 	{jwt.SigningMethodRS256, splitRSA, generateRSA},
 	{strictPS256, splitRSA, generateRSA},
-	{hs256, splitHMAC, generateHMAC},
+	{jwt.SigningMethodHS256, splitHMAC, generateHMAC},
 }
 
 // strictPS256 accepts only the salt that RFC 7518 §3.5 requires, which is as long as
@@ -51,7 +51,7 @@ var strictPS256 = &jwt.SigningMethodRSAPSS{
 func (a algorithm) name() string { return a.method.Alg() }
 
 // isPublic reports whether others can verify what a method signs.
-func isPublic(method jwt.SigningMethod) bool { return method != hs256 }
+func isPublic(method jwt.SigningMethod) bool { return method != jwt.SigningMethodHS256 }
 
 func algorithmNamed(name string) (algorithm, error) {
 	for _, a := range algorithms {

@@ -29,12 +29,8 @@ type keyUse struct {
 }
 
 func newKeyUse(keyID string, typ Type, method jwt.SigningMethod, signWith, verifyWith any) *keyUse {
-	switch private := signWith.(type) {
-	case ed25519.PrivateKey:
+	if private, isEd25519 := signWith.(ed25519.PrivateKey); isEd25519 {
 		signWith = &ed25519Signer{private, private.Public()}
-	case []byte:
-		prepared := newMACKey(private)
-		signWith, verifyWith = prepared, prepared
 	}
 	return &keyUse{
 		typ: typ, keyID: keyID, method: method, header: headerOf(keyID, typ, method.Alg()),
@@ -105,4 +101,4 @@ func isHeader(segment string) bool {
 
 // refreshMethod signs refresh tokens. Only their issuer verifies them, so a MAC
 // does what a signature would, in a hundredth of the time.
-var refreshMethod = hs256
+var refreshMethod = jwt.SigningMethodHS256

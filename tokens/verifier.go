@@ -29,7 +29,6 @@ type verifyingRing struct {
 // keyParser parses the tokens of one use of a key.
 type keyParser struct {
 	use *keyUse
-	key jwt.Keyfunc // the use's
 	*jwt.Parser
 }
 
@@ -50,7 +49,7 @@ func NewVerifier(ring *KeyRing, cfg Config) (*Verifier, error) {
 func (v *Verifier) SetRing(ring *KeyRing) {
 	parsers := make(map[string]keyParser, len(ring.uses))
 	for header, use := range ring.uses {
-		parsers[header] = keyParser{use, use.key, v.newParser(use)}
+		parsers[header] = keyParser{use, v.newParser(use)}
 	}
 	v.ring.Store(&verifyingRing{parsers, newMemory(v.cfg)})
 }
@@ -180,7 +179,7 @@ func (r *verifyingRing) verify(token string, d *digest, cfg *Config) (*verifiedC
 		return nil, errNoSuchKey
 	}
 	claims := &presentedClaims{use: parser.use, cfg: cfg}
-	if _, err := parser.ParseWithClaims(token, claims, parser.key); err != nil {
+	if _, err := parser.ParseWithClaims(token, claims, parser.use.key); err != nil {
 		if err = refusal(err); !isOfTime(err) && !errors.Is(err, ErrWrongAudience) {
 			return nil, err
 		}
