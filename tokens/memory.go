@@ -12,8 +12,13 @@ import (
 // tokens' SHA-256: no token is kept, and two tokens with the same digest would
 // mean that SHA-256 is broken. It forgets a token when it expires, and the
 // least useful ones when it is full. A nil memory remembers nothing.
-type memory struct {
-	cache *otter.Cache[[sha256.Size]byte, *verifiedClaims]
+type memory struct{ cache cache }
+
+// cache is otter's. The compiler instantiates a generic type in each package whose types contain it, at any depth, unless an interface
+// is between them. Without this one, each package that has a [Verifier] somewhere would compile all of otter again.
+type cache interface {
+	GetIfPresent(digest [sha256.Size]byte) (*verifiedClaims, bool)
+	Set(digest [sha256.Size]byte, c *verifiedClaims) (*verifiedClaims, bool)
 }
 
 func newMemory(cfg Config) (*memory, error) {

@@ -4,7 +4,14 @@ import (
 	"crypto/sha256"
 	"testing"
 	"time"
+
+	"github.com/maypok86/otter/v2"
 )
+
+// cacheOf is the cache itself, with what only tests ask it for.
+func cacheOf(m *memory) *otter.Cache[[sha256.Size]byte, *verifiedClaims] {
+	return m.cache.(*otter.Cache[[sha256.Size]byte, *verifiedClaims]) //nolint:forbidigo // a test is imported by nothing
+}
 
 // Exactly as many tokens are remembered as
 // configured.
@@ -19,7 +26,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := m.cache.GetMaximum(); got != want {
+		if got := cacheOf(m).GetMaximum(); got != want {
 			t.Errorf("%d are to be remembered, %d are", remember, got)
 		}
 	}
@@ -38,7 +45,7 @@ func TestMemoryForgetsWhatExpires(t *testing.T) {
 	}
 	for i, left := range []time.Duration{time.Hour, -time.Hour} {
 		m.add([32]byte{byte(i)}, &verifiedClaims{Claims: Claims{ExpiresAt: now.Add(left)}})
-		entry, ok := m.cache.GetEntryQuietly([32]byte{byte(i)})
+		entry, ok := cacheOf(m).GetEntryQuietly([32]byte{byte(i)})
 		if left > 0 && (!ok || entry.ExpiresAfter() > left+5*time.Second || entry.ExpiresAfter() < left) {
 			t.Errorf("a token that is good for %v: %v, forgotten after %v", left, ok, entry.ExpiresAfter())
 		}
