@@ -93,7 +93,10 @@ func TestRateLimitIsBounded(t *testing.T) {
 			t.Fatalf("after %d others the wild client was forgotten", client)
 		}
 	}
-	buckets := limit.buckets.(*otter.Cache[int, *rate.Limiter]) //nolint:forbidigo // a test is imported by nothing
+	buckets, ok := limit.buckets.(*otter.Cache[int, *rate.Limiter])
+	if !ok {
+		t.Fatalf("the buckets are in a %T", limit.buckets)
+	}
 	buckets.CleanUp()
 	if n := buckets.EstimatedSize(); n > memoryInTests {
 		t.Errorf("%d clients are remembered, at most %d may be", n, memoryInTests)

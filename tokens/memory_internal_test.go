@@ -9,8 +9,13 @@ import (
 )
 
 // cacheOf is the cache itself, with what only tests ask it for.
-func cacheOf(m *memory) *otter.Cache[[sha256.Size]byte, *verifiedClaims] {
-	return m.cache.(*otter.Cache[[sha256.Size]byte, *verifiedClaims]) //nolint:forbidigo // a test is imported by nothing
+func cacheOf(t *testing.T, m *memory) *otter.Cache[[sha256.Size]byte, *verifiedClaims] {
+	t.Helper()
+	cache, ok := m.cache.(*otter.Cache[[sha256.Size]byte, *verifiedClaims])
+	if !ok {
+		t.Fatalf("the cache is a %T", m.cache)
+	}
+	return cache
 }
 
 // Exactly as many tokens are remembered as
@@ -26,7 +31,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := cacheOf(m).GetMaximum(); got != want {
+		if got := cacheOf(t, m).GetMaximum(); got != want {
 			t.Errorf("%d are to be remembered, %d are", remember, got)
 		}
 	}
@@ -45,7 +50,7 @@ func TestMemoryForgetsWhatExpires(t *testing.T) {
 	}
 	for i, left := range []time.Duration{time.Hour, -time.Hour} {
 		m.add([32]byte{byte(i)}, &verifiedClaims{Claims: Claims{ExpiresAt: now.Add(left)}})
-		entry, ok := cacheOf(m).GetEntryQuietly([32]byte{byte(i)})
+		entry, ok := cacheOf(t, m).GetEntryQuietly([32]byte{byte(i)})
 		if left > 0 && (!ok || entry.ExpiresAfter() > left+5*time.Second || entry.ExpiresAfter() < left) {
 			t.Errorf("a token that is good for %v: %v, forgotten after %v", left, ok, entry.ExpiresAfter())
 		}
