@@ -37,8 +37,12 @@ type rateLimit[K comparable] struct {
 	perMinute int
 	share     time.Duration
 	now       func() time.Time
-	// buckets are those of recent clients: any other's is full.
-	buckets *otter.Cache[K, *rate.Limiter]
+	// buckets are those of recent clients: any other's is full. They are in otter, behind an interface so that no package which
+	// imports this one compiles it again.
+	buckets interface {
+		ComputeIfAbsent(client K, full func() (*rate.Limiter, bool)) (*rate.Limiter, bool)
+	}
+	full func() (*rate.Limiter, bool)
 }
 
 // newRateLimit returns nil for no limit.
@@ -51,15 +55,15 @@ func newRateLimit[K comparable](name string, perMinute, memory int) (*rateLimit[
 	if err != nil {
 		return nil, fmt.Errorf("httpapi: memory of the rate limit: %w", err)
 	}
-	return &rateLimit[K]{name, perMinute, rateWindow / time.Duration(perMinute), time.Now, buckets}, nil
+	share := rateWindow / time.Duration(perMinute)
+	full := func() (*rate.Limiter, bool) { return rate.NewLimiter(rate.Every(share), perMinute), false }
+	return &rateLimit[K]{name, perMinute, share, time.Now, buckets, full}, nil
 }
 
 // take counts a request of a client, and sets the headers. It fails with a problem
 // if the request exceeds the limit.
 func (l *rateLimit[K]) take(h http.Header, client K) error {
-	bucket, _ := l.buckets.ComputeIfAbsent(client, func() (*rate.Limiter, bool) {
-		return rate.NewLimiter(rate.Every(l.share), l.perMinute), false
-	})
+	bucket, _ := l.buckets.ComputeIfAbsent(client, l.full)
 	now := l.now()
 	allowed := bucket.AllowN(now, 1)
 	tokens := max(0, bucket.TokensAt(now))

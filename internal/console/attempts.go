@@ -18,7 +18,9 @@ const (
 
 // attempts lets each address try to sign in ten times a minute.
 type attempts struct {
-	of *otter.Cache[netip.Prefix, *rate.Limiter]
+	of interface { // otter's, as in httpapi
+		ComputeIfAbsent(network netip.Prefix, full func() (*rate.Limiter, bool)) (*rate.Limiter, bool)
+	}
 }
 
 func newAttempts() *attempts {

@@ -57,8 +57,8 @@ func moduleEnvironment(t *testing.T) []string {
 	return []string{
 		"GOPROXY=file://" + publish(t, root) + ",file://" + filepath.Join(cache, "cache", "download"),
 		"GOMODCACHE=" + t.TempDir(), "GOSUMDB=off", "GOWORK=off",
-		// Read-only folders could not be removed after the test. With -trimpath it shares the compiler's cache with make build.
-		"GOFLAGS=-modcacherw -trimpath",
+		// Read-only folders could not be removed after the test. It shares the compiler's cache with make release-snapshot.
+		"GOFLAGS=-modcacherw -trimpath", "CGO_ENABLED=0",
 	}
 }
 

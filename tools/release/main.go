@@ -11,7 +11,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
 func main() {
@@ -61,18 +60,13 @@ func run(ctx context.Context) error {
 		return err
 	}
 	for _, t := range targets {
-		name := filepath.Join(folder, strings.Join([]string{p.Name, *version, t.os, t.arch}, "_"))
+		name := filepath.Join(folder, p.stem(t, *version))
 		_, _ = fmt.Fprintln(os.Stdout, name)
 		if err := p.makeAll(ctx, t, *version, name); err != nil {
 			return fmt.Errorf("%s/%s: %w", t.os, t.arch, err)
 		}
 	}
-	if slices.ContainsFunc(targets, func(t target) bool { return t.os == "linux" }) {
-		if err := p.writeImages(folder, *version); err != nil {
-			return err
-		}
-	}
-	return writeChecksums(folder, p.Checksum.Name)
+	return p.finish(folder, *version, targets)
 }
 
 // makeAll makes all files for one platform. The name is that of the files, without their suffixes.
@@ -82,21 +76,33 @@ func (p *project) makeAll(ctx context.Context, t target, version, name string) e
 		return err
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
-	program := filepath.Join(scratch, p.build().Binary)
-	if t.os == "windows" {
-		program += ".exe"
-	}
+	program := filepath.Join(scratch, p.programName(t))
 	if err := p.compile(ctx, t, version, program); err != nil {
 		return err
 	}
+	return p.pack(ctx, t, version, program, name)
+}
+
+// pack makes what the program for a platform is distributed in, and the list of its components.
+func (p *project) pack(ctx context.Context, t target, version, program, name string) error {
 	if err := p.writeSBOM(ctx, t, version, program, filepath.Dir(name)); err != nil {
 		return err
 	}
-	if err := writeArchive(name+".tar.gz", append([]string{program}, p.Archives[0].Files...)); err != nil {
+	if err := writeArchive(name+"."+p.archiveFormat(t), append([]string{program}, p.Archives[0].Files...)); err != nil {
 		return err
 	}
 	if t.os != "linux" {
 		return nil
 	}
 	return p.writePackages(t, version, program, name)
+}
+
+// finish makes what consists of several platforms' files.
+func (p *project) finish(folder, version string, targets []target) error {
+	if slices.ContainsFunc(targets, func(t target) bool { return t.os == "linux" }) {
+		if err := p.writeImages(folder, version); err != nil {
+			return err
+		}
+	}
+	return writeChecksums(folder, p.Checksum.Name)
 }

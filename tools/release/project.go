@@ -15,6 +15,11 @@ type project struct {
 	Name     string  `yaml:"project_name"`
 	Builds   []build `yaml:"builds"`
 	Archives []struct {
+		Formats   []string `yaml:"formats"`
+		Overrides []struct {
+			OS      string   `yaml:"goos"`
+			Formats []string `yaml:"formats"`
+		} `yaml:"format_overrides"`
 		Files []string `yaml:"files"`
 	} `yaml:"archives"`
 	Packages []packages `yaml:"nfpms"`
@@ -77,6 +82,29 @@ func readProject(path string) (*project, error) {
 }
 
 func (p *project) build() *build { return &p.Builds[0] }
+
+// programName is that of the file that is run.
+func (p *project) programName(t target) string {
+	if t.os == "windows" {
+		return p.build().Binary + ".exe"
+	}
+	return p.build().Binary
+}
+
+// stem is what the names of a platform's files begin with.
+func (p *project) stem(t target, version string) string {
+	return strings.Join([]string{p.Name, version, t.os, t.arch}, "_")
+}
+
+// archiveFormat is that of the archive for a platform: the suffix of its name.
+func (p *project) archiveFormat(t target) string {
+	for _, o := range p.Archives[0].Overrides {
+		if o.OS == t.os {
+			return o.Formats[0]
+		}
+	}
+	return p.Archives[0].Formats[0]
+}
 
 // targets lists the platforms, or only those named in only.
 func (p *project) targets(only string) ([]target, error) {

@@ -27,8 +27,8 @@ const (
 
 // Build makes the program as `make build` does. It is called in the folder bench.
 func Build(ctx context.Context, binary string) {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "./cmd/api") //nolint:gosec // our own path
-	cmd.Dir = ".."                                                                         // the bench's module knows less of what the service needs
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/api") //nolint:gosec // our own path
+	cmd.Dir = ".."                                                            // the bench's module knows less of what the service needs
 	must.Output(cmd)
 }
 
