@@ -52,6 +52,9 @@ func TestSmallShards(t *testing.T) {
 				}
 				continue
 			}
+			if over == most+1 {
+				t.Errorf("swept at %d: slots are left without a session", over)
+			}
 			left := int(most - max(1, over) + 1)
 			if shard.used < left || shard.used > left*8/7+1 {
 				t.Errorf("swept at %d: %d are kept of %d with time left", over, shard.used, left)
@@ -64,6 +67,22 @@ func TestSmallShards(t *testing.T) {
 		case _, more = <-steps:
 		case <-time.After(time.Minute): // each step takes a millisecond or so
 			t.Fatal("a search does not end")
+		}
+	}
+}
+
+// A table that replaces another one keeps what has time left, to the second.
+func TestKeptAtTheirEnd(t *testing.T) {
+	t.Parallel()
+	const over = 10
+	earlier, table := new(table), new(table)
+	for i := range 3 {
+		earlier.add(inShard(i), uint32(over-1+i))
+	}
+	table.keep(earlier, over)
+	for i := range 3 {
+		if got, want := table.has(inShard(i)), i > 0; got != want {
+			t.Errorf("until %d, kept at %d: %v", over-1+i, over, got)
 		}
 	}
 }
