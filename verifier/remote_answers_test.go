@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
+	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 	"github.com/latchkey-sessions/latchkey/tokens"
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
@@ -90,7 +92,8 @@ func TestIntrospectionAnswers(t *testing.T) {
 		"a list":                  {200, `[]`, verifier.ErrUnavailable},
 		"empty":                   {200, ``, verifier.ErrUnavailable},
 		"cut off":                 {200, `{"active":true`, verifier.ErrUnavailable},
-		"longer than is read":     {200, `{"data":"` + long + `","active":true}`, verifier.ErrUnavailable},
+		"a byte more than read":   {200, `{"active":true,"data":"` + long[len(`{"active":true,"data":""}`)-1:] + `"}`, verifier.ErrUnavailable},
+		"broken off":              {0, ``, verifier.ErrUnavailable},
 		"as long as is read":      {200, `{"active":true,"data":"` + long[len(`{"active":true,"data":""}`):] + `"}`, nil},
 		"created":                 {201, `{"active":true}`, verifier.ErrUnavailable},
 		"not permitted":           {403, `{"active":false}`, verifier.ErrUnavailable},
@@ -101,6 +104,9 @@ func TestIntrospectionAnswers(t *testing.T) {
 			if r.Method != http.MethodPost || r.Header.Get("Authorization") != "Bearer "+serviceKey ||
 				r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.PostFormValue("token") != token {
 				t.Errorf("%s: %s, %v", name, r.Method, r.Header)
+			}
+			if test.status == 0 {
+				panic(http.ErrAbortHandler)
 			}
 			w.WriteHeader(test.status)
 			_, _ = w.Write([]byte(test.body))
@@ -140,7 +146,7 @@ func TestKeysAnswers(t *testing.T) {
 		{"no keys", 200, `{"keys":[]}`, verifier.ErrUnavailable},
 		{"no set", 200, `[]`, verifier.ErrUnavailable},
 		{"empty", 200, ``, verifier.ErrUnavailable},
-		{"longer than is read", 200, strings.Repeat(" ", 4<<20) + string(a.ring.PublicJWKS()), verifier.ErrUnavailable},
+		{"a byte longer than is read", 200, strings.Repeat(" ", 4<<20+1-len(a.ring.PublicJWKS())) + string(a.ring.PublicJWKS()), verifier.ErrUnavailable},
 		{"not found", 404, string(a.ring.PublicJWKS()), verifier.ErrUnavailable},
 		{"a fault", 500, string(a.ring.PublicJWKS()), verifier.ErrUnavailable},
 		{"the same again", 200, string(a.ring.PublicJWKS()), tokens.ErrInvalid},
@@ -236,4 +242,67 @@ func TestFeedRequests(t *testing.T) {
 		}
 	}
 	awaitProof(t, v)
+}
+
+// tell answers as a feed with one event.
+func tell(w http.ResponseWriter, r *http.Request, event string) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	_, _ = fmt.Fprintf(w, "data: %s\n\n", event)
+	_ = http.NewResponseController(w).Flush()
+	<-r.Context().Done()
+}
+
+// Each shard that the service has is followed by its own feed.
+func TestRemoteFollowsEachShard(t *testing.T) {
+	t.Parallel()
+	a := newAnswers(t)
+	ended, err := sessionid.New(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.feed = func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.RawQuery {
+		case "":
+			tell(w, r, `{"cursor":"a","reset":true,"complete_ms":0,"shards":[2]}`)
+		case "shard=2":
+			tell(w, r, fmt.Sprintf(`{"cursor":"b","reset":true,"complete_ms":0,"sessions":[{"id":%q,"until":%d}]}`, ended, time.Now().Add(time.Hour).Unix()))
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}
+	v := a.remote(t, func(c *verifier.Config) { c.Strict, c.Bound = nobody, time.Hour })
+	runVerifier(t, v)
+	signer, err := tokens.NewSigner(a.ring, tokenConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := signer.Sign(tokens.Claims{
+		Type: tokens.AccessToken, Subject: "ann", SessionID: ended, TokenID: uuid.New(), IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Minute),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "of the second shard", v, string(token), verifier.ErrRevoked)
+	await(t, "of the first", v, a.token(t, a.ring), nil)
+}
+
+// Tokens expire by the database's clock, which the feed tells.
+func TestRemoteKnowsTheDatabasesTime(t *testing.T) {
+	t.Parallel()
+	a := newAnswers(t)
+	database := time.Now().Add(-90 * time.Minute)
+	a.feed = func(w http.ResponseWriter, r *http.Request) {
+		tell(w, r, fmt.Sprintf(`{"cursor":"a","reset":true,"complete_ms":0,"now":%d}`, database.UnixMilli()))
+	}
+	v := a.remote(t, func(c *verifier.Config) { c.Strict, c.Bound = nobody, time.Hour })
+	signer, err := tokens.NewSigner(a.ring, tokenConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, token := sign(t, signer, database, time.Hour)
+	if _, err := v.Verify(t.Context(), token); !errors.Is(err, tokens.ErrExpired) {
+		t.Errorf("by the clock of this machine: %v", err)
+	}
+	runVerifier(t, v)
+	await(t, "by the database's", v, token, nil)
 }

@@ -39,10 +39,18 @@ func TestSmallShards(t *testing.T) {
 			}
 			steps <- struct{}{}
 		}
+		var grown int
 		for n := 1; n <= most; n++ {
+			before := shard.slots.Load()
 			table.add(inShard(n-1), uint32(most+1-n))
 			table.add(inShard(n-1), 1) // an earlier time changes nothing
 			check("added", n)
+			if shard.slots.Load() != before {
+				grown++
+			}
+		}
+		if grown > 10 {
+			t.Errorf("the shard was copied %d times to add %d", grown, most)
 		}
 		for over := uint32(0); over <= most+1; over++ {
 			table.sweep(0, over)
