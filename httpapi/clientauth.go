@@ -59,8 +59,8 @@ func (s *Server) clientOf(name credential) (id string, known bool) {
 	if s.cfg.ClientID == "" || name.raw == "" {
 		return "", true
 	}
-	for i, id := range s.clientIDs {
-		if name.is(id) || i == 0 && name.is(s.cfg.ClientID) {
+	for _, id := range s.clientIDs {
+		if name.is(id) || name.is(s.cfg.ClientID) { // which names the first one
 			return id, true
 		}
 	}
@@ -132,10 +132,7 @@ func (c credential) is(want string) bool { return c.raw == want || c.decoded == 
 func newName(name string) credential { return credential{name, name} }
 
 func newCredential(raw string) credential {
-	decoded, err := url.QueryUnescape(raw)
-	if err != nil {
-		decoded = raw
-	}
+	decoded, _ := url.QueryUnescape(raw) // empty for what cannot be decoded, which nothing is called
 	return credential{raw, decoded}
 }
 

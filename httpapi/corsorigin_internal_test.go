@@ -9,6 +9,7 @@ func TestBrowserOrigin(t *testing.T) {
 		"https://app.example.com": "https://app.example.com", "https://app.example.com:8443": "https://app.example.com:8443",
 		"http://localhost:5173": "http://localhost:5173", "capacitor://localhost": "capacitor://localhost",
 		"https://app.example.com:80": "https://app.example.com:80", "http://app.example.com:443": "http://app.example.com:443",
+		"https://my_app.example.com": "https://my_app.example.com", "https://a~b.example": "https://a~b.example", // no names of hosts for idna
 		"http://192.0.2.1": "http://192.0.2.1", "http://[::1]:5173": "http://[::1]:5173",
 		"https://münchen.example": "https://xn--mnchen-3ya.example", "https://münchen.example:8443": "https://xn--mnchen-3ya.example:8443",
 		// Refused.

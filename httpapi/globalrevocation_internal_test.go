@@ -40,10 +40,10 @@ func TestSubjectIdentifiers(t *testing.T) {
 			got, err = s.subjectOf(*named, pointer)
 		}
 		if err != nil {
-			if got != "" {
-				t.Errorf("%s: %q with an error", body, got)
-			}
 			p := asProblem(t, err)
+			if got != "" || p.detail == "" {
+				t.Errorf("%s: %q with %+v", body, got, p)
+			}
 			got = string(p.code) + " " + p.pointer
 		}
 		if got != want {

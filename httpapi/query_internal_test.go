@@ -59,7 +59,7 @@ func TestFindParams(t *testing.T) {
 	}
 	for query, want := range map[string]string{
 		"ended=": "", "ended=1": "ended", "ended=TRUE": "ended", "since=yesterday": "since", "since=": "since", "address=home": "address", "address=": "address",
-		"limit=-1&ended=1": "limit", "limit=1.5": "limit", "limit=": "limit",
+		"limit=-1&ended=1": "limit", "limit=1.5": "limit", "limit=": "limit", "limit=99999999999999999999": "limit",
 	} {
 		_, err := findParams(withQuery(t, query))
 		if p := asProblem(t, err); p.parameter != want || (p.code == codeInvalidParameter) != (want != "") {

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // feedOf is the feed of a service that answers like this.
@@ -156,8 +158,49 @@ func TestFeedIsAskedForAgain(t *testing.T) {
 			}
 			wait = min(2*wait, maxFeedPause)
 		}
-		if text := log.String(); strings.Count(text, "level=") != 2 || strings.Count(text, "cannot be followed") != 1 || strings.Count(text, "followed again") != 1 {
+		if text := log.String(); strings.Count(text, "level=") != 2 || strings.Count(text, "it is away") != 1 || strings.Count(text, "followed again") != 1 {
 			t.Errorf("the log has %s", text)
 		}
 	})
+}
+
+// A response is a feed only if it says so, and the request says what is wanted.
+func TestWhatIsAFeed(t *testing.T) {
+	t.Parallel()
+	const feed, none = "text/event-stream", "the answer is not a feed"
+	for _, test := range []struct {
+		status    int
+		mediaType string
+		why       string
+	}{
+		{200, feed, errFeedEnded.Error()}, {200, "Text/Event-Stream; charset=utf-8", errFeedEnded.Error()},
+		{200, "", none}, {200, "application/json", none}, {200, feed + "; =", none},
+		{201, feed, "status 201"}, {401, feed, "status 401"}, {503, feed, "status 503"},
+	} {
+		for _, before := range []string{"", "before"} {
+			var header http.Header
+			set, cursor := newSet(time.Hour, &databaseClock{now: Now, logger: slog.New(slog.DiscardHandler)}), before
+			err := feedOf(func(r *http.Request) (*http.Response, error) {
+				header = r.Header
+				return &http.Response{
+					StatusCode: test.status, Request: r, Header: http.Header{"Content-Type": {test.mediaType}},
+					Body: io.NopCloser(strings.NewReader(event("after", `"reset":true,"complete_ms":0`) + "\n")),
+				}, nil
+			}, set).stream(t.Context(), set, feedPath, &cursor)
+			want := before
+			if test.why == errFeedEnded.Error() {
+				want = "after"
+			}
+			if err == nil || !strings.Contains(err.Error(), test.why) || cursor != want {
+				t.Errorf("%d %q after %q: at %q, %v", test.status, test.mediaType, before, cursor, err)
+			}
+			wanted := http.Header{"Authorization": {"Bearer a-service-key"}, "Accept": {feed}, "Accept-Encoding": {"identity"}}
+			if before != "" {
+				wanted.Set("Last-Event-ID", before)
+			}
+			if diff := cmp.Diff(wanted, header); diff != "" {
+				t.Errorf("after %q (-want +got):\n%s", before, diff)
+			}
+		}
+	}
 }
