@@ -25,10 +25,11 @@ SOAKCLOCK ?= 90s
 
 # The packages to mutate, and the tests that must detect it: PACKAGE=TESTS. These are the tests that need no database. Code that they do not reach is
 # not mutated.
-MUTANTS ?= './dpop=.' './tokens=.' './protectedresource=.' \
-  './verifier=^(Test(Verify|Start|Bound|BoundToken|UnavailableIsNothingElse|StrictTimeout|DefaultStrictTimeout|Clock.*|Set.*|Reset|Config.*|Run.*|Feed.*|Table.*|SmallShards|MoreThanIsKept|KeysThat.*|Len|Slack.*|RevocationsAtTheirEnd|Handler|DatabaseClockIsKnown|RevokedIsRemembered.*|TokenFromTheFuture|Claims|ChallengesNameTheMetadata|Require.*|Superseded(AtTheirEnd)?|Remote(Config|Keys|FollowsNoRedirect)|(Introspection|Keys)Answers|TokensThatFetchNoKeys|KeysAreFetched.*|ContextOfARequest|Defaults|CursorIsReadAsWritten|FailuresAreLogged|RevokedFarAhead|(A)?Shard.*|SinceSent|Moment|NoncesComeWithProofs)|FuzzFeed.*)$$' \
+MUTANTS ?= './dpop=.' './tokens=.' './protectedresource=.' './internal/authorization=.' \
+  './verifier=^(Test(Verify|Start|Bound|BoundToken|UnavailableIsNothingElse|StrictTimeout|DefaultStrictTimeout|Clock.*|Set.*|Reset|Config.*|Run.*|Feed.*|Table.*|SmallShards|MoreThanIsKept|KeysThat.*|Len|Slack.*|RevocationsAtTheirEnd|Handler|DatabaseClockIsKnown|RevokedIsRemembered.*|TokenFromTheFuture|Claims|ChallengesNameTheMetadata|Require.*|Superseded(AtTheirEnd)?|Remote(Config|Keys|Follows.*|KnowsTheDatabasesTime|HasItsOwnTransport|EndsAfterItsRequests|ClosesItsAnswers)|WhatIsAFeed|Kept.*|SignOutsAreKept|VerdictOfAnEra|EverybodyIsSignedOut|ASignOutThatWasLost|TheFeedTells.*|(Introspection|Keys)Answers|TokensThatFetchNoKeys|KeysAreFetched.*|ContextOfARequest|Defaults|CursorIsReadAsWritten|FailuresAreLogged|RevokedFarAhead|(A)?Shard.*|SinceSent|Moment|Now|ToSeconds|NoncesComeWithProofs)|FuzzFeed.*)$$' \
   './internal/refresh=^Test(Decide.*|Bound.*|AbsoluteEnd.*)$$' './internal/canonical=.' './internal/groupcommit=.' \
-  './httpapi=^(Test(Body|FormFields|NewSession|Parameters|IdempotencyKeyHeader|Accepts|IfMatch|IfNoneMatch|Client(Credentials|sByName)|BasicNamesAreText|EachTokenOfCompas.*|ProblemsByRoute|ErrorDescriptionsAreSafe|Who(HungUp|Waits.*)|RateLimitIs.*|NetworkOf)|Fuzz.*)$$'
+  './sessionhttp=^(Test(TransportsRead|BearerTokenIsNotBound|CookiesAreWritten|CookieNames|ExemptedWebSocket)|Fuzz.*)$$' \
+  './httpapi=^(Test(Body|Bodies(AreReadBefore.*|ThatAreNotRead)|ReadAll|FormFields|NewSession|Parameters|IdempotencyKeyHeader|Accepts|Wanted|Lifetimes|SessionPatches|SubjectIdentifiers|CredentialsInAQuery|FindParams|RequiredSubject|Requirements(OfAToken)?|HeaderText|BrowserOrigin|ServiceKeysAre.*|RequestIDs|MethodOf|SessionIDs|EndpointNames|ProblemDocuments|ProblemOfAnError|Refusals|IfMatch|IfNoneMatch|Client(Credentials|sByName)|BasicNamesAreText|EachTokenOfCompas.*|ProblemsByRoute|ErrorDescriptionsAreSafe|Who(HungUp|Waits.*)|RateLimit(Is.*|Headers)|NetworkOf)|Fuzz.*)$$'
 
 .DEFAULT_GOAL := help
 # One recipe at a time: each of these keeps every core busy by itself.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // Each transport takes one token from its own place, and nothing from any other.
@@ -61,7 +62,7 @@ func TestTransportsRead(t *testing.T) {
 		{sessionhttp.Cookies{}, cookies("__Host-session=2.a"), "", "Bearer a "},
 		{sessionhttp.Cookies{}, cookies("__Host-session=2.a; __Host-session.2=b; __Host-session.2=b"), "", malformed},
 		{sessionhttp.Cookies{}, cookies("__Host-session=1.a; __Host-session.2=b"), "", "Bearer 1.a "},
-		{sessionhttp.Cookies{}, cookies("__Host-session=9.a; __Host-session.2=b"), "", "Bearer 9.a "},
+		{sessionhttp.Cookies{}, cookies("__Host-session=5.a; __Host-session.2=b"), "", "Bearer 5.a "},
 		{sessionhttp.Cookies{}, cookies("__Host-session=2a; __Host-session.2=b"), "", "Bearer 2a "},
 		{sessionhttp.Cookies{}, cookies("__Host-session=2; __Host-session.2=b"), "", "Bearer 2 "},
 	} {
@@ -79,6 +80,63 @@ func TestTransportsRead(t *testing.T) {
 		}
 		if got != test.want {
 			t.Errorf("%T of %v %q: %q, %v; want %q", test.transport, test.header, test.body, got, err, test.want)
+		}
+	}
+}
+
+// Cookies do not count in a request that another site's page may have sent and that may change something: a WebSocket
+// may, whatever its method. The request itself stays as it is.
+func TestCookiesFromAnotherSite(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		method, site, upgrade string
+		want                  error
+	}{
+		{http.MethodPost, "same-origin", "", nil}, {http.MethodPost, "", "", nil}, {http.MethodPost, "cross-site", "", sessionhttp.ErrCrossSite},
+		{http.MethodGet, "cross-site", "", nil}, {http.MethodGet, "same-origin", "websocket", nil}, {http.MethodGet, "cross-site", "websocket", sessionhttp.ErrCrossSite},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), test.method, "/", http.NoBody)
+		r.AddCookie(&http.Cookie{Name: "__Host-session", Value: "a"})
+		r.Header.Set("Sec-Fetch-Site", test.site)
+		r.Header.Set("Upgrade", test.upgrade)
+		presented, err := sessionhttp.Cookies{}.Read(r)
+		if !errors.Is(err, test.want) || (err == nil) != (presented.Access == "a") || r.Method != test.method {
+			t.Errorf("%+v: %v, %v, and it is a %s", test, presented, err, r.Method)
+		}
+	}
+}
+
+// Only cookies come by themselves; a cache is told which header a response depends on.
+func TestTransportsAreAmbient(t *testing.T) {
+	t.Parallel()
+	for transport, vary := range map[sessionhttp.Transport]string{
+		sessionhttp.Bearer{}: "", sessionhttp.Body(""): "", sessionhttp.Header("X-Session"): "X-Session", sessionhttp.Cookies{}: "Cookie",
+	} {
+		_, isCookies := transport.(sessionhttp.Cookies)
+		got := ""
+		if varying, ok := transport.(interface{ Vary() string }); ok {
+			got = varying.Vary()
+		}
+		if transport.Ambient() != isCookies || got != vary {
+			t.Errorf("%T: ambient: %v, Vary: %q", transport, transport.Ambient(), got)
+		}
+	}
+}
+
+// Browsers drop a cookie of more than 4,096 bytes: a longer token is in several, and no token in more than it needs.
+func TestPartsOfATokenAreKept(t *testing.T) {
+	t.Parallel()
+	const part = 3840
+	for n, want := range map[int]int{1: 1, part: 1, part + 1: 2, 2 * part: 2, 2*part + 1: 3, tokens.MaxTokenBytes: 4} {
+		h := http.Header{}
+		sessionhttp.Cookies{}.Write(h, sessionstore.TokenPair{AccessToken: tokens.Secret(strings.Repeat("x", n)), RefreshToken: "r"})
+		if got := len(h["Set-Cookie"]) - 1; got != want {
+			t.Errorf("a token of %d bytes is in %d cookies, want %d", n, got, want)
+		}
+		for _, cookie := range h["Set-Cookie"] {
+			if len(cookie) > 4096 {
+				t.Errorf("a token of %d bytes: a cookie has %d", n, len(cookie))
+			}
 		}
 	}
 }
