@@ -7,7 +7,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// What a gateway requires ends where its client's own path begins, and what follows changes nothing.
+// A gateway's requirements end where its client's own path begins, which does not change them.
 func TestRequirements(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]struct {

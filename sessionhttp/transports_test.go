@@ -106,7 +106,7 @@ func TestCookiesFromAnotherSite(t *testing.T) {
 	}
 }
 
-// Only cookies come by themselves; a cache is told which header a response depends on.
+// Only cookies come by themselves. Vary is the header that a response depends on.
 func TestTransportsAreAmbient(t *testing.T) {
 	t.Parallel()
 	for transport, vary := range map[sessionhttp.Transport]string{
@@ -154,8 +154,8 @@ func TestBearerTokenIsNotBound(t *testing.T) {
 	}
 }
 
-// RFC 6265bis §4.1.3.2, §5.5: each cookie is for this host and no script, and lasts as long as its tokens. What was
-// written before to the same response is replaced; other cookies stay, and no cache keeps the response.
+// RFC 6265bis §4.1.3.2, §5.5: each cookie is for this host and no script, and lasts as long as its tokens. They
+// replace the same cookies of an earlier call; other cookies stay, and no cache keeps the response.
 func TestCookiesAreWritten(t *testing.T) {
 	t.Parallel()
 	const attributes = "; HttpOnly; Secure; SameSite=Lax"

@@ -53,7 +53,7 @@ func TestSignOutsAreKept(t *testing.T) {
 	}
 }
 
-// What was kept stays until its time is over, or the source has it, or a later one.
+// A kept sign-out stays until its time is over, or the source has it, or a later one.
 func TestKeptSignOutsAtTheirEnd(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

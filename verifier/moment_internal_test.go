@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Both clocks are read: the monotonic one goes on, and the wall clock is without it.
+// Both clocks are read: the monotonic one continues, and the wall clock is without it.
 func TestNow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
