@@ -244,28 +244,47 @@ func TestProblemDocuments(t *testing.T) {
 // Each error has one code, whatever wraps it; one that is not known is ours.
 func TestProblemOfAnError(t *testing.T) {
 	t.Parallel()
-	for want, errs := range map[code][]error{
-		codeInvalidMember:        {&sessionstore.ArgumentError{Field: "subject", Problem: "too long"}},
-		codeChecksumMismatch:     {&sessionstore.ConflictError{Checksum: "a"}},
-		codeBodyTooLarge:         {&http.MaxBytesError{Limit: 1}},
-		codeInvalidScope:         {sessionstore.ErrScope},
-		codeInvalidTarget:        {sessionstore.ErrResource},
-		codeInvalidProof:         {sessionstore.ErrProofRequired},
-		codeUnavailable:          {sessionstore.ErrUnavailable, verifier.ErrUnavailable, context.DeadlineExceeded, context.Canceled},
-		codeRequestTimeout:       {os.ErrDeadlineExceeded},
-		codeSessionNotFound:      {sessionstore.ErrNotFound},
-		codeSessionEnded:         {sessionstore.ErrEnded},
-		codeNotReplaceable:       {sessionstore.ErrNotReplaceable},
-		codeIdempotencyKeyReused: {sessionstore.ErrIdempotencyKeyReused},
-		codeTooManySessions:      {sessionstore.ErrTooManySessions},
-		codeRateLimited:          {&problem{code: codeRateLimited}},
-		codeInternal:             {errors.New("anything else"), tokens.ErrInvalid},
+	for _, test := range []struct {
+		err  error
+		want problem // without its cause
+	}{
+		{&sessionstore.ArgumentError{Field: "client.label", Problem: "too long"}, problem{code: codeInvalidMember, pointer: "/client/label", detail: "Too long."}},
+		{&sessionstore.ArgumentError{Field: "claims", Member: "/role", Problem: "reserved"}, problem{code: codeInvalidMember, pointer: "/claims/role", detail: "Reserved."}},
+		{&sessionstore.ConflictError{Checksum: "a"}, problem{code: codeChecksumMismatch, etag: `"a"`}},
+		{&http.MaxBytesError{Limit: 2048}, problem{code: codeBodyTooLarge, detail: "The limit is 2048 bytes."}},
+		{sessionstore.ErrScope, problem{code: codeInvalidScope}},
+		{sessionstore.ErrResource, problem{code: codeInvalidTarget}},
+		{sessionstore.ErrProofRequired, problem{code: codeInvalidProof, reason: "no_proof", detail: "The client needs one."}},
+		{sessionstore.ErrUnavailable, problem{code: codeUnavailable}}, {verifier.ErrUnavailable, problem{code: codeUnavailable}},
+		{context.DeadlineExceeded, problem{code: codeUnavailable}}, {context.Canceled, problem{code: codeUnavailable}},
+		{os.ErrDeadlineExceeded, problem{code: codeRequestTimeout}},
+		{sessionstore.ErrNotFound, problem{code: codeSessionNotFound}},
+		{sessionstore.ErrEnded, problem{code: codeSessionEnded}},
+		{sessionstore.ErrNotReplaceable, problem{code: codeNotReplaceable, pointer: "/replaces"}},
+		{sessionstore.ErrIdempotencyKeyReused, problem{code: codeIdempotencyKeyReused}},
+		{sessionstore.ErrTooManySessions, problem{code: codeTooManySessions}},
+		{&problem{code: codeRateLimited, reason: "address"}, problem{code: codeRateLimited, reason: "address"}},
+		{errors.New("anything else"), problem{code: codeInternal}}, {tokens.ErrInvalid, problem{code: codeInternal}},
 	} {
-		for _, err := range errs {
-			if got := problemOf(fmt.Errorf("here: %w", err)).code; got != want {
-				t.Errorf("%v is %s, want %s", err, got, want)
-			}
+		wrapped := fmt.Errorf("here: %w", test.err)
+		got := *problemOf(wrapped)
+		var cause error
+		if test.want.code == codeUnavailable || test.want.code == codeInternal {
+			cause = wrapped // for the log
 		}
+		if !errors.Is(got.cause, cause) || (got.cause == nil) != (cause == nil) {
+			t.Errorf("%v has the cause %v", test.err, got.cause)
+		}
+		if got.cause = nil; got != test.want {
+			t.Errorf("%v is %+v, want %+v", test.err, got, test.want)
+		}
+	}
+	// In a query an argument is a parameter.
+	if p := asProblem(t, inQuery(&sessionstore.ArgumentError{Field: "label", Problem: "too long"})); p != *invalidParameter("label", "Too long.") {
+		t.Errorf("%+v", p)
+	}
+	if err := inQuery(sessionstore.ErrEnded); !errors.Is(err, sessionstore.ErrEnded) {
+		t.Error(err)
 	}
 }
 

@@ -66,12 +66,20 @@ func TestRateLimitHeaders(t *testing.T) {
 		h := http.Header{}
 		*now = now.Add(test.after)
 		err := limit.take(h, 1)
+		p := asProblem(t, err)
+		if err != nil && (p.code != codeRateLimited || p.reason != "test" || p.detail != "One test may send 3 a minute.") {
+			t.Errorf("%+v", p)
+		}
 		if h.Get(rateHeader) != test.want || h.Get(ratePolicyHeader) != `"test";q=3;w=60` || (err != nil) != (h.Get("Retry-After") != "") {
 			t.Errorf("%v, %v; want %s", h, err, test.want)
 		}
 	}
 	if none, err := newRateLimit[int]("test", 0, memoryInTests); none != nil || err != nil {
 		t.Errorf("no limit: %v, %v", none, err)
+	}
+	running, err := newRateLimit[int]("test", 1, memoryInTests)
+	if err != nil || running.take(http.Header{}, 1) != nil || codeOf(t, running.take(http.Header{}, 1)) != codeRateLimited {
+		t.Errorf("with a clock that runs: %v", err)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // An id that a caller chooses goes into logs and headers: anything else than one is replaced.
-func TestRequestIDs(t *testing.T) {
+func TestChosenRequestIDs(t *testing.T) {
 	t.Parallel()
 	address := netip.MustParseAddr("192.0.2.1")
 	for given, kept := range map[string]bool{
