@@ -115,6 +115,47 @@ func TestShardsAreProvenOneByOne(t *testing.T) {
 	}
 }
 
+// caught is a source that can catch up.
+type caught struct {
+	told
+	catches
+}
+
+// Each shard has its own age and its own feed, which asks its own source; a shard that is not followed has none.
+func TestShardsHaveAgesAndFeeds(t *testing.T) {
+	t.Parallel()
+	now := Moment{Mono: time.Hour, Wall: time.Unix(1795219300, 0)}
+	first, second, third := &caught{}, &caught{}, make(told)
+	cfg, err := Config{
+		Shards: map[int]Source{1: second, 2: third}, Now: func() Moment { return now },
+		Strict: func(context.Context, string, tokens.Claims) error { return nil },
+	}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := newVerifier(claimsOf{}, first, cfg, &databaseClock{now: cfg.Now, logger: cfg.Logger})
+	for shard, set := range map[int]*Set{0: v.set, 1: v.shards.all()[1], 2: v.shards.all()[2]} {
+		set.Apply(Batch{Reset: true, Proof: now.Add(-time.Duration(shard+1) * time.Second), Cursor: "c"})
+	}
+	for shard, want := range map[int]struct {
+		set     *Set
+		catcher Catcher
+	}{0: {v.set, first}, 1: {v.shards.all()[1], second}, 2: {v.shards.all()[2], nil}} {
+		if age, known := v.ShardAge(shard); !known || age != time.Duration(shard+1)*time.Second {
+			t.Errorf("shard %d: %v old, %v", shard, age, known)
+		}
+		if feed, known := v.ShardFeed(shard); !known || feed.set != want.set || feed.catcher != want.catcher {
+			t.Errorf("shard %d: %+v, %v", shard, feed, known)
+		}
+	}
+	if age, known := v.ShardAge(3); known || age != 0 {
+		t.Errorf("a shard that is not followed: %v old", age)
+	}
+	if feed, known := v.ShardFeed(3); known || feed != nil {
+		t.Errorf("a shard that is not followed: %+v", feed)
+	}
+}
+
 // gone is a source that gives up.
 type gone struct{}
 
