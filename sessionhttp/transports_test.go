@@ -144,13 +144,25 @@ func TestPartsOfATokenAreKept(t *testing.T) {
 // BearerToken is for programs that accept no bound token.
 func TestBearerTokenIsNotBound(t *testing.T) {
 	t.Parallel()
-	for value, want := range map[string]string{"Bearer a": "a", "DPoP a": ""} {
+	for value, want := range map[string]error{"Bearer a": nil, "DPoP a": sessionhttp.ErrMalformed, "": sessionhttp.ErrNoToken} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
-		r.Header.Set("Authorization", value)
-		token, err := sessionhttp.BearerToken(r)
-		if token != want || errors.Is(err, sessionhttp.ErrMalformed) != (want == "") {
-			t.Errorf("%s: %q, %v", value, token, err)
+		if value != "" {
+			r.Header.Set("Authorization", value)
 		}
+		token, err := sessionhttp.BearerToken(r)
+		if (token == "a") != (want == nil) || !errors.Is(err, want) {
+			t.Errorf("%q: %q, %v", value, token, err)
+		}
+	}
+}
+
+// A request without a form is not parsed as one.
+func TestNoForm(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/?%zz", strings.NewReader("access_token=a"))
+	r.Header.Set("Content-Type", "text/plain")
+	if _, err := sessionhttp.Body("").Read(r); !errors.Is(err, sessionhttp.ErrNoToken) || r.Form != nil {
+		t.Errorf("%v, %v", err, r.Form)
 	}
 }
 
