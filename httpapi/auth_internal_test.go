@@ -10,12 +10,15 @@ import (
 	"testing"
 )
 
+// plus is a key that many clients send as it is where it would have to be encoded.
+var plus = ServiceKey{Name: "plus", Secret: "+%-------------------------------", Rights: []Right{RightIntrospect}}
+
 // keyServer has two keys, of which one may end sessions and the other may introspect tokens.
 func keyServer(t *testing.T) (s *Server, log *strings.Builder) {
 	t.Helper()
 	log = new(strings.Builder)
 	s = &Server{logger: slog.New(slog.NewTextHandler(log, nil))}
-	if err := s.SetServiceKeys([]ServiceKey{key("ends", RightEnd), key("asks", RightIntrospect)}); err != nil {
+	if err := s.SetServiceKeys([]ServiceKey{key("ends", RightEnd), key("asks", RightIntrospect), plus}); err != nil {
 		t.Fatal(err)
 	}
 	return s, log
@@ -44,10 +47,16 @@ func TestKeyed(t *testing.T) {
 	} {
 		s, log := keyServer(t)
 		r, served := authorized(t, "", test.values...), false
-		err := s.keyed(RightEnd, func(http.ResponseWriter, *http.Request) error {
+		next := func(http.ResponseWriter, *http.Request) error {
 			served = true
-			return nil
-		})(httptest.NewRecorder(), r)
+			return &problem{code: codeSessionEnded}
+		}
+		err := s.keyed(RightEnd, next)(httptest.NewRecorder(), r)
+		if served && codeOf(t, err) == codeSessionEnded {
+			err = nil
+		} else if err == nil {
+			t.Errorf("%s: the error of what it is for is missing", name)
+		}
 		p := asProblem(t, err)
 		if p.code != test.want || served != (test.want == "") || p.code == codeDuplicateParameter && p.parameter != "Authorization" {
 			t.Errorf("%s: %+v, served: %v", name, p, served)
@@ -85,6 +94,8 @@ func TestIntrospecting(t *testing.T) {
 		"Basic": {[]string{basic("asks", asks)}, "token=x", ""}, "Basic, encoded": {[]string{basic("%61sks", strings.ReplaceAll(asks, "-", "%2D"))}, "token=x", ""},
 		"Basic, another's name": {[]string{basic("ends", asks)}, "token=x", codeInvalidClient}, "Basic, wrong": {[]string{basic("asks", asks+"x")}, "token=x", codeInvalidClient},
 		"Basic, without the right": {[]string{basic("ends", ends)}, "token=x", codeMissingRight}, "Basic, malformed": {[]string{"Basic %"}, "token=x", codeInvalidClient},
+		"Basic, not encoded":                      {[]string{basic("plus", string(plus.Secret))}, "token=x", ""},
+		"in the form, no name and a wrong secret": {nil, form("client_secret", "x"), codeInvalidClient}, "JSON": {nil, `{"client_secret":"x"}`, codeMissingServiceKey},
 		"Basic twice": {[]string{basic("asks", asks), basic("asks", asks)}, "token=x", codeDuplicateParameter},
 		"in the form": {nil, form("client_id", "asks", "client_secret", asks), ""}, "in the form, encoded twice": {nil, form("client_id", "asks", "client_secret", strings.ReplaceAll(asks, "-", "%2D")), codeInvalidClient},
 		"in the form, another's name": {nil, form("client_id", "ends", "client_secret", asks), codeInvalidClient}, "in the form, no name": {nil, form("client_secret", asks), codeInvalidClient},
@@ -95,6 +106,9 @@ func TestIntrospecting(t *testing.T) {
 	} {
 		s, log := keyServer(t)
 		r, served := authorized(t, test.body, test.values...), ""
+		if name == "JSON" {
+			r.Header.Set("Content-Type", jsonType)
+		}
 		err := s.introspecting(func(_ http.ResponseWriter, r *http.Request) error {
 			fields, err := readForm(r)
 			served = fields.get("token") + " for " + infoOf(r).serviceKey
@@ -104,7 +118,7 @@ func TestIntrospecting(t *testing.T) {
 		if err != nil {
 			got = problemOf(err).code
 		}
-		if got != test.want || (served == "x for asks") != (test.want == "") || served != "" && test.want != "" {
+		if got != test.want || strings.HasPrefix(served, "x for ") != (test.want == "") || served != "" && test.want != "" {
 			t.Errorf("%s: %v, want %q; served: %q", name, err, test.want, served)
 		}
 		if logged := strings.Contains(log.String(), "service key refused"); logged != (test.want == codeInvalidClient || test.want == codeInvalidServiceKey) {
