@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -51,7 +53,9 @@ func TestBody(t *testing.T) {
 		r := post(t, "", []byte(`{}`))
 		r.Header = test.header
 		body, err := readJSON(r, 2)
-		if got := codeOf(t, err); got != test.want || (string(body) == `{}`) != (test.want == "") {
+		p := asProblem(t, err)
+		said := strings.Contains(p.detail, "must be application/json.") || strings.Contains(p.detail, "not have a Content-Encoding")
+		if p.code != test.want || (string(body) == `{}`) != (test.want == "") || said != (test.want != "") {
 			t.Errorf("%s: %q, %v", name, body, err)
 		}
 	}
@@ -64,6 +68,71 @@ func TestBody(t *testing.T) {
 	r.Header.Set("Content-Type", jsonType)
 	if _, err := readJSON(r, 2); codeOf(t, err) != codeMalformedBody {
 		t.Errorf("it cannot be read: %v", err)
+	}
+}
+
+// A body that is not read is not parsed.
+func TestBodiesAreReadBeforeTheyAreParsed(t *testing.T) {
+	t.Parallel()
+	for mediaType, want := range map[string]code{jsonType: codeBodyTooLarge, formType: codeUnsupportedMediaType} {
+		_, err := decodeJSON[newSession](post(t, mediaType, []byte(`{"subject":"ann"}`)), 9)
+		_, described := decodeDescribed[newSession](post(t, mediaType, []byte(`{"subject":"ann"}`)), 9)
+		if got := problemOf(err); got.code != want || problemOf(described).code != want {
+			t.Errorf("%s: %v, %v, want %s", mediaType, err, described, want)
+		}
+	}
+}
+
+// An error names the type that a member must have.
+func TestWanted(t *testing.T) {
+	t.Parallel()
+	for want, types := range map[string][]reflect.Type{
+		"a string": {reflect.TypeFor[string](), reflect.TypeFor[described]()}, "a whole number": {reflect.TypeFor[int64]()}, "true or false": {reflect.TypeFor[bool]()},
+		"an array of whole numbers": {reflect.TypeFor[[]int64]()}, "an array of strings": {reflect.TypeFor[[]string]()},
+		"an object": {reflect.TypeFor[newActor](), reflect.TypeFor[*newActor]()}, "of another type": {nil},
+	} {
+		for _, of := range types {
+			if got := wanted(of); got != want {
+				t.Errorf("%v: %q, want %q", of, got, want)
+			}
+		}
+	}
+}
+
+// A number of seconds is passed to the store or, where no lifetime can have it, what the store refuses. 0 means
+// something for refresh tokens only.
+func TestLifetimes(t *testing.T) {
+	t.Parallel()
+	const most = int64(sessionstore.MaxLifetime / time.Second)
+	for seconds, want := range map[int64]time.Duration{
+		math.MinInt64: noLifetime, -1: noLifetime, 0: noLifetime, 1: time.Second, most: sessionstore.MaxLifetime, most + 1: noLifetime, math.MaxInt64: noLifetime,
+	} {
+		got := newLifetimes{&seconds, &seconds, &seconds}.lifetimes()
+		refresh := want
+		if seconds == 0 {
+			refresh = sessionstore.NoIdleTimeout
+		}
+		if got != (sessionstore.Lifetimes{AccessToken: want, RefreshToken: refresh, Session: want}) {
+			t.Errorf("%d s: %+v, want %v", seconds, got, want)
+		}
+	}
+	if got := (newLifetimes{}).lifetimes(); got != (sessionstore.Lifetimes{}) {
+		t.Errorf("none: %+v", got)
+	}
+}
+
+// A change has what its body says, and nothing else.
+func TestSessionPatches(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]sessionstore.Patch{
+		`{}`: {}, `{"client":{"label":null}}`: {},
+		`{"client":{"label":""}}`:                   {Label: new("")},
+		`{"client":{"label":"a"},"session_ttl":60}`: {Label: new("a"), Lifetimes: sessionstore.Lifetimes{Session: time.Minute}},
+	} {
+		parsed, err := parseDescribed[sessionPatch]([]byte(body))
+		if diff := cmp.Diff(want, parsed.params()); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", body, err, diff)
+		}
 	}
 }
 
@@ -83,12 +152,26 @@ func TestFormFields(t *testing.T) {
 		"a=&b=2":          {b: "2"},
 		"b=1&b=":          {problem: problem{code: codeDuplicateParameter, parameter: "b"}},
 		"a=%zz":           {problem: problem{code: codeMalformedBody, detail: "It is not a well-formed form."}},
+		"%zz=1&a=1":       {problem: problem{code: codeMalformedBody, detail: "It is not a well-formed form."}},
+		"a=1;b=2":         {problem: problem{code: codeMalformedBody, detail: "It is not a well-formed form."}},
+		"a=%31&&%62=2+&":  {a: "1", b: "2 "},
 	} {
 		r := post(t, formType, []byte(body))
 		fields, err := decodeForm(r, "a", "b")
 		if fields.get("a") != want.a || fields.get("b") != want.b || asProblem(t, err) != want.problem {
 			t.Errorf("%s: %v %v", body, err, fields)
 		}
+		value, missing := requiredField(fields, "a")
+		if p := asProblem(t, missing); value != want.a || (p.parameter == "a" && p.detail != "") != (want.a == "") {
+			t.Errorf("%s, required: %q, %+v", body, value, p)
+		}
+	}
+	longest := "a=" + strings.Repeat("x", maxFormBytes-2)
+	if fields, err := decodeForm(post(t, formType, []byte(longest)), "a"); err != nil || fields.get("a") != longest[2:] {
+		t.Errorf("the longest: %v", err)
+	}
+	if _, err := decodeForm(post(t, formType, []byte(longest+"x")), "a"); asTooLarge(err) == nil {
+		t.Errorf("a byte more: %v", err)
 	}
 	r := post(t, jsonType, []byte("a=1"))
 	if _, err := decodeForm(r, "a"); codeOf(t, err) != codeUnsupportedMediaType {
@@ -105,6 +188,7 @@ func TestNewSession(t *testing.T) {
 			Subject: "ann", ClientID: "app", Data: []byte(`{"n":1.50}`), Claims: []byte(`{"role":"editor"}`), KeyThumbprint: "x",
 		},
 		`{"client":{"label":"a","user_agent":"b","ip":null}}`:    {Client: sessionstore.Client{Label: "a", UserAgent: "b"}},
+		`{"client":{"ip":"::1"}}`:                                {Client: sessionstore.Client{IP: "::1"}},
 		"{\"subject\":\"ann\",\"client\":{\"label\":\"a\xff\"}}": {Subject: "ann", Client: sessionstore.Client{Label: "a\ufffd"}},
 		`{"client":{"label":"\ud83d"},"subject":"ann"}`:          {Subject: "ann", Client: sessionstore.Client{Label: "\ufffd"}},
 		`{"refresh_token":false}`:                                {NoRefresh: true},
@@ -113,10 +197,13 @@ func TestNewSession(t *testing.T) {
 		`{"acr":"gold"}`:                                         {Authentication: &tokens.Authentication{ACR: "gold"}},
 		`{"amr":["pwd","otp"]}`:                                  {Authentication: &tokens.Authentication{AMR: []string{"pwd", "otp"}}},
 		`{"act":{"sub":"support-7"}}`:                            {Actor: &tokens.Actor{Subject: "support-7"}},
-		`{"access_token_ttl":1,"session_ttl":1}`:                 {Lifetimes: sessionstore.Lifetimes{AccessToken: time.Second, Session: time.Second}},
-		`{"session_ttl":2147483647}`:                             {Lifetimes: sessionstore.Lifetimes{Session: sessionstore.MaxLifetime}},
-		`{"refresh_token_ttl":0}`:                                {Lifetimes: sessionstore.Lifetimes{RefreshToken: sessionstore.NoIdleTimeout}},
-		`{"refresh_token_ttl":600}`:                              {Lifetimes: sessionstore.Lifetimes{RefreshToken: 10 * time.Minute}},
+		`{"act":{"sub":"a","iss":"https://a.example","act":{"sub":"b"}}}`: {
+			Actor: &tokens.Actor{Subject: "a", Issuer: "https://a.example", Actor: &tokens.Actor{Subject: "b"}},
+		},
+		`{"access_token_ttl":1,"session_ttl":1}`: {Lifetimes: sessionstore.Lifetimes{AccessToken: time.Second, Session: time.Second}},
+		`{"session_ttl":2147483647}`:             {Lifetimes: sessionstore.Lifetimes{Session: sessionstore.MaxLifetime}},
+		`{"refresh_token_ttl":0}`:                {Lifetimes: sessionstore.Lifetimes{RefreshToken: sessionstore.NoIdleTimeout}},
+		`{"refresh_token_ttl":600}`:              {Lifetimes: sessionstore.Lifetimes{RefreshToken: 10 * time.Minute}},
 	} {
 		parsed, err := parseDescribed[newSession]([]byte(body))
 		if err != nil {
@@ -136,13 +223,17 @@ func TestNewSession(t *testing.T) {
 		"[\"client\",\"\xff\"]":                {code: codeMalformedBody, detail: "UTF-8."},
 		`{"subject":"ann"} x`:                  {code: codeMalformedBody, detail: "see byte 18."},
 		`{"data":{"a":1,"a":2}}`:               {code: codeDuplicateMember, pointer: "/data/a"},
+		`{"data":{"a":}}`:                      {code: codeMalformedBody, pointer: "/data/a", detail: "see byte 13."},
 		`{"sub":"ann"}`:                        {code: codeUnknownMember, pointer: "/sub"},
 		`{"subject":null}`:                     {code: codeInvalidMember, pointer: "/subject", detail: null},
 		`{"subject":1}`:                        {code: codeInvalidMember, pointer: "/subject", detail: "It must be a string."},
 		`{"session_ttl":"1"}`:                  {code: codeInvalidMember, pointer: "/session_ttl", detail: "It must be a whole number."},
+		`{"session_ttl":9223372036854775808}`:  {code: codeInvalidMember, pointer: "/session_ttl", detail: "It must be a whole number that fits into 64 bits."},
 		`{"refresh_token":1}`:                  {code: codeInvalidMember, pointer: "/refresh_token", detail: "It must be true or false."},
 		`{"amr":"pwd"}`:                        {code: codeInvalidMember, pointer: "/amr", detail: "It must be an array of strings."},
 		`{"act":"ann"}`:                        {code: codeInvalidMember, pointer: "/act", detail: "It must be an object."},
+		`{"act":{"sub":"a","iss":""}}`:         {code: codeInvalidMember, pointer: "/act/iss", detail: empty},
+		`{"act":{"act":{"iss":""}}}`:           {code: codeInvalidMember, pointer: "/act/act/iss", detail: empty},
 		`{"subject":""}`:                       {code: codeInvalidMember, pointer: "/subject", detail: empty},
 		`{"client_id":""}`:                     {code: codeInvalidMember, pointer: "/client_id", detail: empty},
 		`{"dpop_jkt":""}`:                      {code: codeInvalidMember, pointer: "/dpop_jkt", detail: empty},
@@ -233,6 +324,12 @@ func TestIdempotencyKeyHeader(t *testing.T) {
 	}
 	if got, err := idempotencyKey(withHeader(t, "Idempotency-Key")); got != "" || err != nil {
 		t.Errorf("none: %q, %v", got, err)
+	}
+	// Two callers may use the same one.
+	r := httptest.NewRequestWithContext(&requestContext{Context: t.Context(), info: requestInfo{serviceKey: "backend"}}, http.MethodPost, "/", http.NoBody)
+	r.Header.Set("Idempotency-Key", "abc")
+	if got, err := idempotencyKey(r); got != "backend\x00abc" || err != nil {
+		t.Errorf("of a caller: %q, %v", got, err)
 	}
 }
 

@@ -59,8 +59,8 @@ func (s *Server) clientOf(name credential) (id string, known bool) {
 	if s.cfg.ClientID == "" || name.raw == "" {
 		return "", true
 	}
-	for i, id := range s.clientIDs {
-		if name.is(id) || i == 0 && name.is(s.cfg.ClientID) {
+	for _, id := range s.clientIDs {
+		if name.is(id) || name.is(s.cfg.ClientID) { // which names the first one
 			return id, true
 		}
 	}
@@ -118,8 +118,7 @@ func credentialsInForm(r *http.Request) (id, secret credential, err error) {
 	if fields.isRepeated("client_id") || fields.isRepeated("client_secret") {
 		return id, secret, errBadBasic
 	}
-	user, password := fields.get("client_id"), fields.get("client_secret")
-	return credential{user, user}, credential{password, password}, nil
+	return newName(fields.get("client_id")), newName(fields.get("client_secret")), nil
 }
 
 // credential is one half of HTTP Basic: as sent, and decoded as a form field. RFC
@@ -128,14 +127,11 @@ type credential struct{ raw, decoded string }
 
 func (c credential) is(want string) bool { return c.raw == want || c.decoded == want }
 
-// newName is a name as it appears in a form, which is already decoded.
+// newName is a name or a secret as it appears in a form, which is already decoded.
 func newName(name string) credential { return credential{name, name} }
 
 func newCredential(raw string) credential {
-	decoded, err := url.QueryUnescape(raw)
-	if err != nil {
-		decoded = raw
-	}
+	decoded, _ := url.QueryUnescape(raw) // empty for what cannot be decoded, which nothing is called
 	return credential{raw, decoded}
 }
 

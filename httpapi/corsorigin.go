@@ -14,7 +14,7 @@ import (
 // no origin, and anything that a browser would never send.
 func browserOrigin(origin string) (string, error) {
 	u, err := url.Parse(origin)
-	if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Host, "* ") || origin != strings.ToLower(u.Scheme+"://"+u.Host) || hasDefaultPort(u) {
+	if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Host, "* ") || origin != strings.ToLower(u.Scheme+"://"+u.Host) || !isPort(u) {
 		return "", fmt.Errorf("httpapi: the CORS origin %q must be exact and as browsers send it, such as https://app.example.com", origin)
 	}
 	host := u.Hostname()
@@ -34,8 +34,10 @@ func browserOrigin(origin string) (string, error) {
 	return strings.Replace(origin, host, ascii, 1), nil
 }
 
-func hasDefaultPort(u *url.URL) bool {
-	return u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80"
+// isPort reports whether the port is as browsers send it: they leave out the scheme's own, and with it the colon.
+func isPort(u *url.URL) bool {
+	isDefault := u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80"
+	return !isDefault && !strings.HasSuffix(u.Host, ":")
 }
 
 func isASCII(s string) bool {

@@ -65,8 +65,9 @@ func TestIfMatch(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
-	if _, err := ifMatch(withHeader(t, "If-Match")); codeOf(t, err) != codePreconditionRequired {
-		t.Errorf("none: %v", err)
+	_, err := ifMatch(withHeader(t, "If-Match"))
+	if p := asProblem(t, err); p.code != codePreconditionRequired || p.detail != "Send the ETag of the data that you read." {
+		t.Errorf("none: %+v", p)
 	}
 }
 
@@ -127,8 +128,22 @@ func TestClientCredentials(t *testing.T) {
 		"another scheme":                 {[]string{"Bearer x"}, nil, ""},
 	} {
 		_, err := s.checkClient(withHeader(t, "Authorization", test.authorization...), test.fields)
-		if got := codeOf(t, err); got != test.want {
-			t.Errorf("%s: %q (%v), want %q", name, got, err, test.want)
+		p, reason, detail := asProblem(t, err), "", ""
+		if test.want == codeInvalidClient || test.want == codeUnknownClient {
+			reason = "unknown_client"
+		}
+		if test.want == codeUnknownClient && name != "another id" {
+			reason, detail = "client_secret", "It has no secret and signs no assertions."
+		}
+		if p.code != test.want || p.reason != reason || p.code != codeInvalidParameter && p.detail != detail {
+			t.Errorf("%s: %+v, want %q", name, p, test.want)
+		}
+	}
+	// Many clients send their id in HTTP Basic as it is; RFC 6749 §2.3.1 has it encoded.
+	s = &Server{cfg: Config{ClientID: "latchkey"}, clientIDs: []string{"a+b%"}}
+	for text, want := range map[string]code{"a+b%:": "", "a%2Bb%25:": "", "a b%:": codeInvalidClient} {
+		if _, err := s.checkClient(withHeader(t, "Authorization", basic(text)), nil); codeOf(t, err) != want {
+			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}
 }

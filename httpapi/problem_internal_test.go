@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,9 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
 // codes of problem documents; the others exist below /oauth2/ only.
@@ -137,8 +141,8 @@ func TestPanicAfterTheAnswerBegan(t *testing.T) {
 // RFC 6749 §5.2 allows error_description few characters.
 func TestErrorDescriptionsAreSafe(t *testing.T) {
 	t.Parallel()
-	got := describe("Title.", &problem{parameter: "a\"b", detail: "c\\d\ne–f~"})
-	if want := "Title: a'b. c'd'e'f~"; got != want {
+	got := describe("Title.", &problem{parameter: "a\"b", detail: "c\\d\ne–f~\x7f"})
+	if want := "Title: a'b. c'd'e'f~'"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
@@ -168,6 +172,7 @@ func TestProblemsByRoute(t *testing.T) {
 		{"/v1/x", problem{code: codeMissingToken}, answer{401, challenge(bearer(""), dpop.Challenge("latchkey", ""))}},
 		{"/v1/x", problem{code: codeMissingServiceKey}, answer{401, challenge(bearer(""))}},
 		{"/oauth2/x", problem{code: codeMissingServiceKey}, answer{401, challenge(bearer(""), `Basic realm="latchkey"`)}},
+		{"/oauth2/x", problem{code: codeInvalidServiceKey}, answer{401, challenge(bearer(`, error="invalid_token"`))}},
 		{"/oauth2/x", problem{code: codeInvalidClient}, answer{401, challenge(`Basic realm="latchkey"`)}},
 		{"/oauth2/x", problem{code: codeUnknownClient}, answer{400, none}},
 		{"/v1/x", problem{code: codeTokenInQuery}, answer{400, challenge(bearer(`, error="invalid_request"`))}},
@@ -213,6 +218,101 @@ func TestWhoHungUp(t *testing.T) {
 		fail(w, httptest.NewRequestWithContext(test.ctx, http.MethodGet, "/v1/x", http.NoBody), &problem{code: test.code})
 		if w.Code != test.want {
 			t.Errorf("%s became %d, want %d", test.code, w.Code, test.want)
+		}
+	}
+}
+
+// RFC 9457 and RFC 6749 §5.2: everything that a client may know is in the document.
+func TestProblemDocuments(t *testing.T) {
+	t.Parallel()
+	p := problem{code: codeInvalidMember, detail: "It is empty.", pointer: "/a", parameter: "b"}
+	for path, want := range map[string][2]string{
+		"/v1/x": {
+			"application/problem+json",
+			`{"type":"` + problemTypes + `invalid_member","title":"A member of the body is not acceptable.","status":400,"detail":"It is empty.","code":"invalid_member","pointer":"/a","parameter":"b","request_id":"the-id"}`,
+		},
+		"/oauth2/x": {"application/json", `{"error":"invalid_request","error_description":"A member of the body is not acceptable: b. It is empty."}`},
+	} {
+		w := httptest.NewRecorder()
+		fail(w, httptest.NewRequestWithContext(&requestContext{Context: t.Context(), info: requestInfo{id: "the-id"}}, http.MethodGet, path, http.NoBody), &p)
+		if got := w.Body.String(); got != want[1] || w.Header().Get("Content-Type") != want[0] || w.Header().Get("Cache-Control") != noStore {
+			t.Errorf("%s: %v %s, want %s", path, w.Header(), got, want[1])
+		}
+	}
+}
+
+// Each error has one code, whatever wraps it; one that is not known is ours.
+func TestProblemOfAnError(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		err  error
+		want problem // without its cause
+	}{
+		{&sessionstore.ArgumentError{Field: "client.label", Problem: "too long"}, problem{code: codeInvalidMember, pointer: "/client/label", detail: "Too long."}},
+		{&sessionstore.ArgumentError{Field: "claims", Member: "/role", Problem: "reserved"}, problem{code: codeInvalidMember, pointer: "/claims/role", detail: "Reserved."}},
+		{&sessionstore.ConflictError{Checksum: "a"}, problem{code: codeChecksumMismatch, etag: `"a"`}},
+		{&http.MaxBytesError{Limit: 2048}, problem{code: codeBodyTooLarge, detail: "The limit is 2048 bytes."}},
+		{sessionstore.ErrScope, problem{code: codeInvalidScope}},
+		{sessionstore.ErrResource, problem{code: codeInvalidTarget}},
+		{sessionstore.ErrProofRequired, problem{code: codeInvalidProof, reason: "no_proof", detail: "The client needs one."}},
+		{sessionstore.ErrUnavailable, problem{code: codeUnavailable}}, {verifier.ErrUnavailable, problem{code: codeUnavailable}},
+		{context.DeadlineExceeded, problem{code: codeUnavailable}}, {context.Canceled, problem{code: codeUnavailable}},
+		{os.ErrDeadlineExceeded, problem{code: codeRequestTimeout}},
+		{sessionstore.ErrNotFound, problem{code: codeSessionNotFound}},
+		{sessionstore.ErrEnded, problem{code: codeSessionEnded}},
+		{sessionstore.ErrNotReplaceable, problem{code: codeNotReplaceable, pointer: "/replaces"}},
+		{sessionstore.ErrIdempotencyKeyReused, problem{code: codeIdempotencyKeyReused}},
+		{sessionstore.ErrTooManySessions, problem{code: codeTooManySessions}},
+		{&problem{code: codeRateLimited, reason: "address"}, problem{code: codeRateLimited, reason: "address"}},
+		{errors.New("anything else"), problem{code: codeInternal}}, {tokens.ErrInvalid, problem{code: codeInternal}},
+	} {
+		wrapped := fmt.Errorf("here: %w", test.err)
+		got := *problemOf(wrapped)
+		var cause error
+		if test.want.code == codeUnavailable || test.want.code == codeInternal {
+			cause = wrapped // for the log
+		}
+		if !errors.Is(got.cause, cause) || (got.cause == nil) != (cause == nil) {
+			t.Errorf("%v has the cause %v", test.err, got.cause)
+		}
+		if got.cause = nil; got != test.want {
+			t.Errorf("%v is %+v, want %+v", test.err, got, test.want)
+		}
+	}
+	// In a query an argument is a parameter.
+	if p := asProblem(t, inQuery(&sessionstore.ArgumentError{Field: "label", Problem: "too long"})); p != *invalidParameter("label", "Too long.") {
+		t.Errorf("%+v", p)
+	}
+	if err := inQuery(sessionstore.ErrEnded); !errors.Is(err, sessionstore.ErrEnded) {
+		t.Error(err)
+	}
+}
+
+// Each state in which a token is not accepted is one word in the log; an outage is none, whatever comes with it.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for want, errs := range map[string][]error{
+		"": {
+			nil, errors.New("anything else"), sessionstore.ErrUnavailable, verifier.ErrUnavailable,
+			fmt.Errorf("%w: %w", tokens.ErrInvalid, sessionstore.ErrUnavailable), fmt.Errorf("%w: %w", tokens.ErrExpired, verifier.ErrUnavailable),
+		},
+		"reuse": {sessionstore.ErrReuse}, "not_proven": {sessionstore.ErrNotProven}, "other_client": {sessionstore.ErrOtherClient},
+		"expired": {tokens.ErrExpired, fmt.Errorf("%w: %w", sessionstore.ErrEnded, tokens.ErrExpired)},
+		"ended":   {sessionstore.ErrEnded, verifier.ErrRevoked}, "superseded": {sessionstore.ErrSuperseded}, "not_found": {sessionstore.ErrNotFound},
+		"wrong_type": {tokens.ErrWrongType}, "too_large": {tokens.ErrTooLarge}, "unknown_key": {tokens.ErrUnknownKey},
+		"wrong_issuer": {tokens.ErrWrongIssuer}, "wrong_audience": {tokens.ErrWrongAudience}, "invalid": {tokens.ErrInvalid},
+	} {
+		for _, err := range errs {
+			if got := refusal(err); got != want {
+				t.Errorf("%v is %q, want %q", err, got, want)
+			}
+			access, refresh := refusedToken(err), refusedGrant(err)
+			if want == "" && (!errors.Is(access, err) || !errors.Is(refresh, err)) {
+				t.Errorf("%v became %v and %v", err, access, refresh)
+			}
+			if want != "" && (asProblem(t, access).code != codeInvalidToken || asProblem(t, refresh).code != codeInvalidGrant || asProblem(t, access).reason != want || asProblem(t, refresh).reason != want) {
+				t.Errorf("%v became %v and %v", err, access, refresh)
+			}
 		}
 	}
 }

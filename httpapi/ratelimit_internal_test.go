@@ -58,6 +58,34 @@ func TestWhoWaitsComesThrough(t *testing.T) {
 	}
 }
 
+// The headers say what is left, and when there is one more (draft-ietf-httpapi-ratelimit-headers-10).
+func TestRateLimitHeaders(t *testing.T) {
+	t.Parallel()
+	limit, now := stopped(t, 3)
+	for _, test := range []struct {
+		after time.Duration
+		want  string
+	}{{0, `"test";r=2;t=20`}, {0, `"test";r=1;t=20`}, {5 * time.Second, `"test";r=0;t=15`}, {0, `"test";r=0;t=15`}, {15 * time.Second, `"test";r=0;t=20`}} {
+		h := http.Header{}
+		*now = now.Add(test.after)
+		err := limit.take(h, 1)
+		p := asProblem(t, err)
+		if err != nil && (p.code != codeRateLimited || p.reason != "test" || p.detail != "One test may send 3 a minute.") {
+			t.Errorf("%+v", p)
+		}
+		if h.Get(rateHeader) != test.want || h.Get(ratePolicyHeader) != `"test";q=3;w=60` || (err != nil) != (h.Get("Retry-After") != "") {
+			t.Errorf("%v, %v; want %s", h, err, test.want)
+		}
+	}
+	if none, err := newRateLimit[int]("test", 0, memoryInTests); none != nil || err != nil {
+		t.Errorf("no limit: %v, %v", none, err)
+	}
+	running, err := newRateLimit[int]("test", 1, memoryInTests)
+	if err != nil || running.take(http.Header{}, 1) != nil || codeOf(t, running.take(http.Header{}, 1)) != codeRateLimited {
+		t.Errorf("with a clock that runs: %v", err)
+	}
+}
+
 // Requests at once are counted one by one.
 func TestRateLimitIsExact(t *testing.T) {
 	t.Parallel()

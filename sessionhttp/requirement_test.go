@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,7 +29,9 @@ func TestStepUp(t *testing.T) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /cart", func(http.ResponseWriter, *http.Request) {})
+	var paid atomic.Int64
 	mux.Handle("POST /pay", required(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		paid.Add(1)
 		claims := k.manager.From(r.Context()).Claims
 		if _, err := fmt.Fprint(w, claims.Authentication.ACR, " ", claims.Subject, " ", claims.Authentication.AMR); err != nil {
 			t.Error(err)
@@ -109,6 +112,9 @@ func TestStepUp(t *testing.T) {
 	}
 	if status, _, _ := send(http.MethodPost, "/pay", string(refreshed.Pair.AccessToken)); status != http.StatusUnauthorized {
 		t.Errorf("an hour after the authentication: %d", status)
+	}
+	if n := paid.Load(); n != 1 {
+		t.Errorf("it was paid %d times", n)
 	}
 }
 

@@ -65,6 +65,9 @@ func TestClockOfAnotherShard(t *testing.T) {
 	}
 	pass := func(d time.Duration) { now = now.Add(d) }
 	first, second := v.set.clock, v.shards.all()[1].clock
+	if first.logger != cfg.Logger || second.logger != cfg.Logger || v.shards.all()[1].logger != cfg.Logger {
+		t.Error("a shard logs elsewhere")
+	}
 	want("nobody has told it, and nothing runs", 0, false, true)
 	second.learn(now.Wall.Add(-2*time.Second), now)
 	want("only the second is known", 2*time.Second, true, true)

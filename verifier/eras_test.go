@@ -87,13 +87,17 @@ func TestASignOutThatWasLost(t *testing.T) {
 	for range 2 { // once more kept
 		b.load()
 		b.wantVerdict(t, "from before, loaded again", old, verifier.ErrRevoked)
+		b.prove()
+		b.wantVerdict(t, "from before, proven since", old, verifier.ErrRevoked)
 	}
 	b.prove(b.signOut(2))
 	b.wantVerdict(t, "when it is there again", old, verifier.ErrRevoked)
 	b.load(b.signOut(1))
 	b.clocks.pass(25 * time.Hour)
-	b.load(b.signOut(1))
+	b.prove()
 	b.wantVerdict(t, "once its time is over", b.tokenOfEra(t, 1, b.clocks.wall()), nil)
+	b.load(b.signOut(1))
+	b.wantVerdict(t, "and loaded again", b.tokenOfEra(t, 1, b.clocks.wall()), nil)
 }
 
 // A follower of the feed gets the sign-out: with everything, and as news.

@@ -31,16 +31,19 @@ func TestFeedInTheMiddleOfASet(t *testing.T) {
 		apply        func(*follower)
 		name         string // of the set; empty for this one's
 		shard        int
+		ahead        uint64 // of the set's version
 		reset        bool
 		asked, later int
 	}{
-		"in the set":                        {func(f *follower) { f.prove(many(0, 3)) }, "", 3, false, 0, 3},
-		"in another's":                      {func(f *follower) { f.prove(many(0, 3)) }, "other", 3, true, 0, 3},
-		"after another's":                   {func(f *follower) { f.prove(many(0, 3)) }, "other", 0, false, 1, 1},
-		"in the set, since replaced":        {func(f *follower) { f.apply(Batch{Reset: true, Proof: Now()}) }, "", 3, true, 0, 0},
-		"after the set, since replaced":     {func(f *follower) { f.apply(Batch{Reset: true, Proof: Now()}) }, "", 0, true, 0, 0},
-		"in the set, which no longer knows": {func(f *follower) { f.prove(many(0, 9)) }, "", 3, true, 0, 9},
-		"after the set, which does not":     {func(f *follower) { f.prove(many(0, 9)) }, "", 0, false, 1, 1},
+		// Two are in the shards that follow, and all of them are told as later ones.
+		"in the set":                        {func(f *follower) { f.prove(many(0, 3)) }, "", 1, 0, false, 0, 5},
+		"in another's":                      {func(f *follower) { f.prove(many(0, 3)) }, "other", 1, 0, true, 0, 3},
+		"after another's":                   {func(f *follower) { f.prove(many(0, 3)) }, "other", 0, 0, false, 1, 1},
+		"after what it never had":           {func(f *follower) { f.prove(many(0, 3)) }, "", 0, 2, false, 1, 1},
+		"in the set, since replaced":        {func(f *follower) { f.apply(Batch{Reset: true, Proof: Now()}) }, "", 1, 0, true, 0, 0},
+		"after the set, since replaced":     {func(f *follower) { f.apply(Batch{Reset: true, Proof: Now()}) }, "", 0, 0, true, 0, 0},
+		"in the set, which no longer knows": {func(f *follower) { f.prove(many(0, 9)) }, "", 1, 0, true, 0, 9},
+		"after the set, which does not":     {func(f *follower) { f.prove(many(0, 9)) }, "", 0, 0, false, 1, 1},
 	} {
 		f := newFollower(t)
 		f.set.history.most = 8
@@ -49,6 +52,7 @@ func TestFeedInTheMiddleOfASet(t *testing.T) {
 			t.Fatal(err)
 		}
 		test.apply(f)
+		at.version += test.ahead
 		if at.shard = test.shard; test.name != "" {
 			at.name = test.name
 		}

@@ -52,7 +52,7 @@ func NewRemote(where RemoteConfig, cfg Config) (*Verifier, error) {
 		}
 	}
 	if where.Transport == nil {
-		where.Transport = newTransport()
+		where.Transport = separate(http.DefaultTransport)
 	}
 	client := &http.Client{
 		Transport: where.Transport,
@@ -80,13 +80,15 @@ func NewRemote(where RemoteConfig, cfg Config) (*Verifier, error) {
 	return v, nil
 }
 
-func newTransport() http.RoundTripper {
-	if own, ok := http.DefaultTransport.(*http.Transport); ok {
+// separate returns a transport like another, with connections of its own. A program's own kind of transport
+// cannot be copied.
+func separate(from http.RoundTripper) http.RoundTripper {
+	if own, ok := from.(*http.Transport); ok {
 		own = own.Clone()
 		own.MaxIdleConnsPerHost = 32 // for introspection, if it is needed
 		return own
 	}
-	return http.DefaultTransport
+	return from
 }
 
 // Follow follows the service's keys and its revocations, of all shards that it has.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -13,7 +14,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
+	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 	"github.com/latchkey-sessions/latchkey/tokens"
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
@@ -90,7 +93,8 @@ func TestIntrospectionAnswers(t *testing.T) {
 		"a list":                  {200, `[]`, verifier.ErrUnavailable},
 		"empty":                   {200, ``, verifier.ErrUnavailable},
 		"cut off":                 {200, `{"active":true`, verifier.ErrUnavailable},
-		"longer than is read":     {200, `{"data":"` + long + `","active":true}`, verifier.ErrUnavailable},
+		"a byte more than read":   {200, `{"active":true,"data":"` + long[len(`{"active":true,"data":""}`)-1:] + `"}`, verifier.ErrUnavailable},
+		"broken off":              {0, ``, verifier.ErrUnavailable},
 		"as long as is read":      {200, `{"active":true,"data":"` + long[len(`{"active":true,"data":""}`):] + `"}`, nil},
 		"created":                 {201, `{"active":true}`, verifier.ErrUnavailable},
 		"not permitted":           {403, `{"active":false}`, verifier.ErrUnavailable},
@@ -101,6 +105,9 @@ func TestIntrospectionAnswers(t *testing.T) {
 			if r.Method != http.MethodPost || r.Header.Get("Authorization") != "Bearer "+serviceKey ||
 				r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.PostFormValue("token") != token {
 				t.Errorf("%s: %s, %v", name, r.Method, r.Header)
+			}
+			if test.status == 0 {
+				panic(http.ErrAbortHandler)
 			}
 			w.WriteHeader(test.status)
 			_, _ = w.Write([]byte(test.body))
@@ -123,7 +130,7 @@ func TestKeysAnswers(t *testing.T) {
 	known, unknown := a.token(t, a.ring), a.token(t, newRing(t))
 	var asked []string
 	a.keys = func(w http.ResponseWriter, r *http.Request) {
-		asked = append(asked, r.Header.Get("If-None-Match"))
+		asked = append(asked, fmt.Sprintf("%q", r.Header.Values("If-None-Match")))
 		w.Header().Set("ETag", `"one"`)
 		_, _ = w.Write(a.ring.PublicJWKS())
 	}
@@ -140,14 +147,14 @@ func TestKeysAnswers(t *testing.T) {
 		{"no keys", 200, `{"keys":[]}`, verifier.ErrUnavailable},
 		{"no set", 200, `[]`, verifier.ErrUnavailable},
 		{"empty", 200, ``, verifier.ErrUnavailable},
-		{"longer than is read", 200, strings.Repeat(" ", 4<<20) + string(a.ring.PublicJWKS()), verifier.ErrUnavailable},
+		{"a byte longer than is read", 200, strings.Repeat(" ", 4<<20+1-len(a.ring.PublicJWKS())) + string(a.ring.PublicJWKS()), verifier.ErrUnavailable},
 		{"not found", 404, string(a.ring.PublicJWKS()), verifier.ErrUnavailable},
 		{"a fault", 500, string(a.ring.PublicJWKS()), verifier.ErrUnavailable},
 		{"the same again", 200, string(a.ring.PublicJWKS()), tokens.ErrInvalid},
 	} {
 		clock = clock.Add(time.Minute)
 		a.keys = func(w http.ResponseWriter, r *http.Request) {
-			asked = append(asked, r.Header.Get("If-None-Match"))
+			asked = append(asked, fmt.Sprintf("%q", r.Header.Values("If-None-Match")))
 			w.WriteHeader(test.status)
 			_, _ = w.Write([]byte(test.body))
 		}
@@ -158,8 +165,8 @@ func TestKeysAnswers(t *testing.T) {
 			t.Errorf("%s, a token of a known key: %v", test.name, err)
 		}
 	}
-	const one = `"one"`
-	if diff := cmp.Diff([]string{"", one, one, one, one, one, one, one, one}, asked); diff != "" {
+	const one = `["\"one\""]`
+	if diff := cmp.Diff([]string{"[]", one, one, one, one, one, one, one, one}, asked); diff != "" {
 		t.Errorf("If-None-Match: %s", diff)
 	}
 }
@@ -194,41 +201,27 @@ func TestTokensThatFetchNoKeys(t *testing.T) {
 	}
 }
 
-// The feed is asked for with the service key and the last event's cursor, and only a feed is
-// one.
+// The feed is asked for once more when it ends, from where it ended.
 func TestFeedRequests(t *testing.T) {
 	t.Parallel()
-	const event = `data: {"cursor":"c%d","reset":%t,"sessions":[],"complete_ms":0,"from":1}` + "\n\n"
 	a := newAnswers(t)
 	requests := make(chan http.Header, 100)
 	var connections atomic.Int64
 	a.feed = func(w http.ResponseWriter, r *http.Request) {
 		requests <- r.Header.Clone()
-		n := connections.Add(1)
-		switch n {
-		case 2:
-			w.Header().Set("Content-Type", "application/json")
-		case 3:
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		case 4:
+		if connections.Add(1) == 1 {
 			w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
-		default:
-			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, ": a comment\nid: ignored\n"+`data: {"cursor":"c1","reset":true,"complete_ms":0}`+"\n\n")
+			return
 		}
-		_, _ = fmt.Fprintf(w, ": a comment\nid: ignored\n"+event, n, n == 1)
-		if n >= 5 {
-			_ = http.NewResponseController(w).Flush()
-			<-r.Context().Done()
-		}
+		tell(w, r, `{"cursor":"c2","complete_ms":0}`)
 	}
 	v := a.remote(t, func(c *verifier.Config) { c.Strict = nobody })
 	runVerifier(t, v)
-	for i, cursor := range []string{"", "c1", "c1", "c1", "c4"} {
+	for i, cursor := range []string{"", "c1"} {
 		select {
 		case got := <-requests:
-			if got.Get("Authorization") != "Bearer "+serviceKey || got.Get("Accept") != "text/event-stream" || got.Get("Accept-Encoding") != "identity" ||
-				got.Get("Last-Event-Id") != cursor || got.Get("Content-Type") != "" {
+			if got.Get("Authorization") != "Bearer "+serviceKey || got.Get("Last-Event-Id") != cursor {
 				t.Errorf("request %d: %v, want one after %q", i+1, got, cursor)
 			}
 		case <-time.After(patience):
@@ -236,4 +229,67 @@ func TestFeedRequests(t *testing.T) {
 		}
 	}
 	awaitProof(t, v)
+}
+
+// tell answers as a feed with one event.
+func tell(w http.ResponseWriter, r *http.Request, event string) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	_, _ = fmt.Fprintf(w, "data: %s\n\n", event)
+	_ = http.NewResponseController(w).Flush()
+	<-r.Context().Done()
+}
+
+// Each shard that the service has is followed by its own feed.
+func TestRemoteFollowsEachShard(t *testing.T) {
+	t.Parallel()
+	a := newAnswers(t)
+	ended, err := sessionid.New(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.feed = func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.RawQuery {
+		case "":
+			tell(w, r, `{"cursor":"a","reset":true,"complete_ms":0,"shards":[2]}`)
+		case "shard=2":
+			tell(w, r, fmt.Sprintf(`{"cursor":"b","reset":true,"complete_ms":0,"sessions":[{"id":%q,"until":%d}]}`, ended, time.Now().Add(time.Hour).Unix()))
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}
+	v := a.remote(t, func(c *verifier.Config) { c.Strict, c.Bound = nobody, time.Hour })
+	runVerifier(t, v)
+	signer, err := tokens.NewSigner(a.ring, tokenConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := signer.Sign(tokens.Claims{
+		Type: tokens.AccessToken, Subject: "ann", SessionID: ended, TokenID: uuid.New(), IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Minute),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "of the second shard", v, string(token), verifier.ErrRevoked)
+	await(t, "of the first", v, a.token(t, a.ring), nil)
+}
+
+// Tokens expire by the database's clock, which the feed tells.
+func TestRemoteKnowsTheDatabasesTime(t *testing.T) {
+	t.Parallel()
+	a := newAnswers(t)
+	database := time.Now().Add(-90 * time.Minute)
+	a.feed = func(w http.ResponseWriter, r *http.Request) {
+		tell(w, r, fmt.Sprintf(`{"cursor":"a","reset":true,"complete_ms":0,"now":%d}`, database.UnixMilli()))
+	}
+	v := a.remote(t, func(c *verifier.Config) { c.Strict, c.Bound = nobody, time.Hour })
+	signer, err := tokens.NewSigner(a.ring, tokenConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, token := sign(t, signer, database, time.Hour)
+	if _, err := v.Verify(t.Context(), token); !errors.Is(err, tokens.ErrExpired) {
+		t.Errorf("by the clock of this machine: %v", err)
+	}
+	runVerifier(t, v)
+	await(t, "by the database's", v, token, nil)
 }

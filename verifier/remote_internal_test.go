@@ -42,12 +42,13 @@ func TestFeedEventsThatAreTaken(t *testing.T) {
 	t.Parallel()
 	now := Moment{Mono: time.Hour, Wall: time.Unix(1795219300, 0)}
 	for text, want := range map[string]struct{ taken, complete bool }{
-		`{"cursor":"a","reset":true,"complete_ms":0}`:             {true, true},
-		`{"cursor":"a","reset":true,"more":true}`:                 {true, false},
-		`{"cursor":"a","reset":true,"more":true,"complete_ms":0}`: {},
-		`{"cursor":"a","reset":true}`:                             {},
-		`{"reset":true,"complete_ms":0}`:                          {},
-		`{"cursor":1,"reset":true,"complete_ms":0}`:               {},
+		`{"cursor":"a","reset":true,"complete_ms":0}`:                         {true, true},
+		`{"cursor":"a","reset":true,"more":true}`:                             {true, false},
+		`{"cursor":"a","reset":true,"more":true,"complete_ms":0}`:             {},
+		`{"cursor":"a","reset":true}`:                                         {},
+		`{"reset":true,"complete_ms":0}`:                                      {},
+		`{"cursor":1,"reset":true,"complete_ms":0}`:                           {},
+		`{"cursor":"a","reset":true,"complete_ms":0,"sessions":[{"id":"x"}]}`: {},
 		`{"cursor":"a","complete_ms":0,"reset":true,"superseded":[{"pair":"01978f3e-6c1a-7b5e-9d1f-2f0c6d7e8a91","below":2,"until":1795219525}]}`: {true, true},
 	} {
 		set, cursor := newSet(time.Second, &databaseClock{now: func() Moment { return now }, logger: slog.New(slog.DiscardHandler)}), "before"
@@ -65,8 +66,8 @@ func TestFeedEventIsApplied(t *testing.T) {
 	const from, until, told = 1795219201, 1795219525, 1795219290
 	now := Moment{Mono: time.Hour, Wall: time.Unix(1795219300, 0)}
 	set, cursor := newSet(time.Second, &databaseClock{now: func() Moment { return now }, logger: slog.New(slog.DiscardHandler)}), ""
-	text := fmt.Sprintf(`{"cursor":"a","reset":true,"sessions":[{"id":%q,"until":%d}],"superseded":[{"pair":%q,"below":2,"until":%d}],"complete_ms":0,"from":%d,"now":%d,"shards":[1,2]}`,
-		session, until, pair, until, from, told*1000)
+	text := fmt.Sprintf(`{"cursor":"a","reset":true,"sessions":[{"id":%q,"until":%d}],"superseded":[{"pair":%q,"below":2,"until":%d}],"eras":[{"below":3,"before":%d,"until":%d}],"complete_ms":0,"from":%d,"now":%d,"shards":[1,2]}`,
+		session, until, pair, until, from, until, from, told*1000)
 	if _, shards, err := take([]byte(text), set, now, &cursor); err != nil || !slices.Equal(shards, []int{1, 2}) {
 		t.Fatal(shards, err)
 	}
@@ -80,6 +81,9 @@ func TestFeedEventIsApplied(t *testing.T) {
 	id := uuid.MustParse(pair)
 	if got := k.sessions.superseded.shards[id[15]].pairs; !maps.Equal(got, map[uuid.UUID]supersession{id: {2, until}}) {
 		t.Errorf("pairs: %v", got)
+	}
+	if got := k.sessions.eras.last.Load(); got == nil || *got != (signOut{3, from, until}) {
+		t.Errorf("sign-out of everyone: %+v", got)
 	}
 	if got := set.clock.time(); got.Unix() != told {
 		t.Errorf("the time is %v", got)

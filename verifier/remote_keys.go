@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -130,7 +129,7 @@ func (k *keys) fetch(ctx context.Context, rest time.Duration) error {
 	if k.failed != nil {
 		rest = min(rest, keysRetry)
 	}
-	if !k.tried.IsZero() && k.now().Sub(k.tried) < rest {
+	if k.now().Sub(k.tried) < rest {
 		return k.failed
 	}
 	ctx, cancel := context.WithTimeout(ctx, keysTimeout)
@@ -169,9 +168,6 @@ func (k *keys) get(ctx context.Context) error {
 		return err
 	}
 	known := keyInfos(ring.Keys())
-	if len(known) == 0 {
-		return errors.New("the service publishes no key")
-	}
 	k.SetRing(ring)
 	k.known.Store(&known)
 	k.etag = answer.Header.Get("ETag")

@@ -21,7 +21,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // The keys are fetched every five minutes or, while that fails, every second; the log says
-// when it begins to fail, and when it no longer does.
+// when it begins to fail, and when it no longer does, and nothing of a verifier that ends.
 func TestKeysAreFetchedFromTimeToTime(t *testing.T) {
 	t.Parallel()
 	ring := testkeys.Ring(t)
@@ -31,8 +31,15 @@ func TestKeysAreFetchedFromTimeToTime(t *testing.T) {
 		began := time.Now()
 		client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			n := len(fetched)
-			if fetched = append(fetched, time.Since(began)); n == 1 || n == 2 {
+			switch fetched = append(fetched, time.Since(began)); n {
+			case 1: // no answer, until the time is over
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			case 2:
 				return nil, errors.New("it is away")
+			case 4: // the last one, which says nothing about the service
+				<-r.Context().Done()
+				return nil, r.Context().Err()
 			}
 			return &http.Response{StatusCode: http.StatusOK, Request: r, Body: io.NopCloser(bytes.NewReader(ring.PublicJWKS()))}, nil
 		})}
@@ -41,14 +48,15 @@ func TestKeysAreFetchedFromTimeToTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		set := newSet(time.Second, &databaseClock{now: Now, logger: slog.New(slog.NewTextHandler(&log, nil))})
-		ctx, stop := context.WithTimeout(t.Context(), 11*time.Minute)
+		const end = 10*time.Minute + 5*time.Second
+		ctx, stop := context.WithTimeout(t.Context(), end)
 		defer stop()
 		k.followKeys(ctx, set)
-		if ended := time.Since(began); ended != 11*time.Minute {
+		if ended := time.Since(began); ended != end {
 			t.Errorf("it ended after %v", ended)
 		}
 		const five = 5 * time.Minute
-		want := []time.Duration{0, five, five + time.Second, five + 2*time.Second, 2*five + 2*time.Second}
+		want := []time.Duration{0, five, five + 3*time.Second, five + 4*time.Second, 2*five + 4*time.Second}
 		if len(fetched) != len(want) {
 			t.Fatalf("the keys were fetched after %v, want %v", fetched, want)
 		}
@@ -62,4 +70,18 @@ func TestKeysAreFetchedFromTimeToTime(t *testing.T) {
 			t.Errorf("the log has %s", text)
 		}
 	})
+}
+
+// A token names its key in its header, if that can be read and no token is that long.
+func TestKeyID(t *testing.T) {
+	t.Parallel()
+	const header = "eyJraWQiOiJhIn0" // {"kid":"a"}
+	long := header + "." + strings.Repeat("x", tokens.MaxTokenBytes-len(header)-1)
+	for token, want := range map[string]string{
+		header + ".e30.x": "a", header: "a", long: "a", long + "x": "", "": "", header + "#.e30.x": "", "e30.e30.x": "", "eyJraWQiOjF9.e30.x": "", "W10.e30.x": "",
+	} {
+		if got := keyID(token); got != want {
+			t.Errorf("%.40s, of %d bytes: %q, want %q", token, len(token), got, want)
+		}
+	}
 }

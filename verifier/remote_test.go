@@ -369,12 +369,21 @@ func TestRemoteConfig(t *testing.T) {
 		"no listener":   func(c *verifier.RemoteConfig) { c.Internal = "" },
 		"a strange one": func(c *verifier.RemoteConfig) { c.Internal = "ftp://x" },
 		"keys nowhere":  func(c *verifier.RemoteConfig) { c.Keys = "x" },
+		"no host":       func(c *verifier.RemoteConfig) { c.Internal = "http://" },
+		"no URL":        func(c *verifier.RemoteConfig) { c.Internal = "http://[::1" },
 	} {
 		bad := good
 		change(&bad)
 		if _, err := verifier.NewRemote(bad, verifier.Config{}); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+	if v, err := verifier.NewRemote(good, verifier.Config{Bound: -1}); v != nil || err == nil {
+		t.Error("a negative bound: no error")
+	}
+	// The service says which shards it has.
+	if v, err := verifier.NewRemote(good, verifier.Config{Shards: map[int]verifier.Source{1: byHand{}}}); err != nil || len(v.Shards()) != 0 {
+		t.Errorf("shards of one's own: %v, %v", v.Shards(), err)
 	}
 
 	asked := ""

@@ -39,12 +39,16 @@ func TestRequireAuthentication(t *testing.T) {
 		}
 		return string(token)
 	}
+	served := false
 	require := func(required tokens.Requirement) http.Handler {
 		wrap, err := b.RequireAuthentication(required)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return b.Handler(wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })))
+		return b.Handler(wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			served = true
+			w.WriteHeader(http.StatusTeapot)
+		})))
 	}
 	recent := require(tokens.Requirement{MaxAge: 5 * time.Minute})
 	gold := require(tokens.Requirement{ACRValues: []string{"gold", "platinum"}, MaxAge: time.Hour})
@@ -70,7 +74,11 @@ func TestRequireAuthentication(t *testing.T) {
 			r.Header.Set("DPoP", device.Proof(t, http.MethodGet, base+"/pay", c.token, ""))
 		}
 		w := httptest.NewRecorder()
+		served = false
 		c.handler.ServeHTTP(w, r)
+		if served != (c.status == http.StatusTeapot) {
+			t.Errorf("%s: it is served: %v", name, served)
+		}
 		got := w.Header().Get("WWW-Authenticate")
 		if w.Code != c.status || !strings.HasPrefix(got, c.challenge) || !c.bound && got != c.challenge || c.bound && c.status == 401 && !strings.HasSuffix(got, `, max_age="300"`) {
 			t.Errorf("%s: %d, %q", name, w.Code, got)

@@ -94,3 +94,13 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("when it no longer runs: %v", err)
 	}
 }
+
+// Every set has a name of its own: the cursor of one must not pass for a cursor of another, which knows less.
+func TestSetsHaveNames(t *testing.T) {
+	t.Parallel()
+	clock := &databaseClock{now: Now, logger: slog.New(slog.DiscardHandler)}
+	one, two := newSet(time.Second, clock).history.name, newSet(time.Second, clock).history.name
+	if one == two || len(one) < 10 || strings.Contains(one, ".") {
+		t.Errorf("%q and %q", one, two)
+	}
+}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -113,6 +115,47 @@ func TestShardsAreProvenOneByOne(t *testing.T) {
 	}
 }
 
+// caught is a source that can catch up.
+type caught struct {
+	told
+	catches
+}
+
+// Each shard has its own age and its own feed, which asks its own source; a shard that is not followed has none.
+func TestShardsHaveAgesAndFeeds(t *testing.T) {
+	t.Parallel()
+	now := Moment{Mono: time.Hour, Wall: time.Unix(1795219300, 0)}
+	first, second, third := &caught{}, &caught{}, make(told)
+	cfg, err := Config{
+		Shards: map[int]Source{1: second, 2: third}, Now: func() Moment { return now },
+		Strict: func(context.Context, string, tokens.Claims) error { return nil },
+	}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := newVerifier(claimsOf{}, first, cfg, &databaseClock{now: cfg.Now, logger: cfg.Logger})
+	for shard, set := range map[int]*Set{0: v.set, 1: v.shards.all()[1], 2: v.shards.all()[2]} {
+		set.Apply(Batch{Reset: true, Proof: now.Add(-time.Duration(shard+1) * time.Second), Cursor: "c"})
+	}
+	for shard, want := range map[int]struct {
+		set     *Set
+		catcher Catcher
+	}{0: {v.set, first}, 1: {v.shards.all()[1], second}, 2: {v.shards.all()[2], nil}} {
+		if age, known := v.ShardAge(shard); !known || age != time.Duration(shard+1)*time.Second {
+			t.Errorf("shard %d: %v old, %v", shard, age, known)
+		}
+		if feed, known := v.ShardFeed(shard); !known || feed.set != want.set || feed.catcher != want.catcher {
+			t.Errorf("shard %d: %+v, %v", shard, feed, known)
+		}
+	}
+	if age, known := v.ShardAge(3); known || age != 0 {
+		t.Errorf("a shard that is not followed: %v old", age)
+	}
+	if feed, known := v.ShardFeed(3); known || feed != nil {
+		t.Errorf("a shard that is not followed: %+v", feed)
+	}
+}
+
 // gone is a source that gives up.
 type gone struct{}
 
@@ -124,7 +167,7 @@ func (gone) Follow(context.Context, *Set) error { return errGone }
 func TestAShardThatGivesUpEndsAll(t *testing.T) {
 	t.Parallel()
 	for first, second := range map[Source]Source{make(told): gone{}, gone{}: make(told)} {
-		cfg, err := Config{Shards: map[int]Source{1: second}, Strict: func(context.Context, string, tokens.Claims) error { return nil }}.withDefaults()
+		cfg, err := Config{Shards: map[int]Source{1: second, 2: make(told)}, Strict: func(context.Context, string, tokens.Claims) error { return nil }}.withDefaults()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,43 +178,83 @@ func TestAShardThatGivesUpEndsAll(t *testing.T) {
 	}
 }
 
-// Shards come and go while they are followed: one that stays keeps its set.
+// Shards come and go while they are followed: one that stays keeps its set and its source, one that
+// comes back is followed again, and what follows them ends after its sources.
 func TestShardsComeAndGo(t *testing.T) {
 	t.Parallel()
-	cfg := Config{Now: Now, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
-	s := newShards(func() *Set { return newSet(time.Second, &databaseClock{now: cfg.Now, logger: cfg.Logger}) })
-	followed, left := make(chan int), make(chan int)
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() {
-		done <- s.follow(ctx, func(shard int) Source {
-			return sourceFunc(func(ctx context.Context) {
-				followed <- shard
-				<-ctx.Done()
-				left <- shard
+	synctest.Test(t, func(t *testing.T) {
+		cfg := Config{Now: Now, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+		s := newShards(func() *Set { return newSet(time.Second, &databaseClock{now: cfg.Now, logger: cfg.Logger}) })
+		followed, left := make(chan int), make(chan int)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			done <- s.follow(ctx, func(shard int) Source {
+				return sourceFunc(func(ctx context.Context) {
+					followed <- shard
+					<-ctx.Done()
+					left <- shard
+				})
 			})
-		})
-	}()
-	s.are([]int{1, -1, 5000})
-	if got := <-followed; got != 1 || len(s.all()) != 1 {
-		t.Errorf("%d, %v", got, s.all())
-	}
-	kept := s.all()[1]
-	s.are([]int{1, 2})
-	if got := <-followed; got != 2 || s.all()[1] != kept {
-		t.Errorf("%d, and the set of shard 1 is another: %t", got, s.all()[1] != kept)
-	}
-	s.are([]int{2})
-	if got := <-left; got != 1 || s.all()[1] != nil {
-		t.Errorf("%d, %v", got, s.all())
-	}
-	stop()
-	if got := <-left; got != 2 {
-		t.Errorf("%d", got)
-	}
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+		}()
+		numbers := func() []int { return slices.Sorted(maps.Keys(s.all())) }
+		for _, step := range []struct{ are, comes, leaves []int }{
+			{[]int{1, 0, -1, sessionid.MaxShard + 1}, []int{1}, nil},
+			{[]int{1, 2}, []int{2}, nil},
+			{[]int{2, 1}, nil, nil},
+			{[]int{2}, nil, []int{1}},
+			{[]int{1, 2}, []int{1}, nil},
+			{[]int{1, sessionid.MaxShard}, []int{sessionid.MaxShard}, []int{2}}, // as many as before
+			{[]int{sessionid.MaxShard}, nil, []int{1}},
+		} {
+			before, stored := s.all(), s.sets.Load()
+			s.are(step.are)
+			for _, shard := range step.comes {
+				if got := <-followed; got != shard {
+					t.Errorf("%v: %d is followed, want %d", step.are, got, shard)
+				}
+			}
+			for _, shard := range step.leaves {
+				if got := <-left; got != shard {
+					t.Errorf("%v: %d is left, want %d", step.are, got, shard)
+				}
+			}
+			if want := slices.DeleteFunc(slices.Sorted(slices.Values(step.are)), func(n int) bool { return n < 1 || n > sessionid.MaxShard }); !slices.Equal(numbers(), want) {
+				t.Errorf("%v: there are %v", step.are, numbers())
+			}
+			for number, set := range s.all() {
+				if was, stays := before[number]; set == nil || stays && set != was {
+					t.Errorf("%v: %d has another set", step.are, number)
+				}
+			}
+			if step.comes == nil && step.leaves == nil && s.sets.Load() != stored {
+				t.Errorf("%v: followers are woken for nothing", step.are)
+			}
+			synctest.Wait()
+			select {
+			case shard := <-followed:
+				t.Errorf("%v: %d is followed too", step.are, shard)
+			case shard := <-left:
+				t.Errorf("%v: %d is left too", step.are, shard)
+			case err := <-done:
+				t.Fatalf("%v: it ended: %v", step.are, err)
+			default:
+			}
+		}
+		stop()
+		synctest.Wait()
+		select {
+		case err := <-done:
+			t.Fatalf("it ended before its source: %v", err)
+		default:
+		}
+		if got := <-left; got != sessionid.MaxShard {
+			t.Errorf("%d is left", got)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 type sourceFunc func(context.Context)

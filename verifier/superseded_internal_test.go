@@ -14,6 +14,7 @@ func TestSupersededAtTheirEnd(t *testing.T) {
 	s.add(first, 3, 10)
 	s.add(second, 3, 20)
 	s.add(second, 4, 15) // of two times the later one counts
+	s.add(second, 2, 15) // and of two generations
 	for _, step := range []struct {
 		over          uint32
 		first, second bool

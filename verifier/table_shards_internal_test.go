@@ -39,10 +39,18 @@ func TestSmallShards(t *testing.T) {
 			}
 			steps <- struct{}{}
 		}
+		var grown int
 		for n := 1; n <= most; n++ {
+			before := shard.slots.Load()
 			table.add(inShard(n-1), uint32(most+1-n))
 			table.add(inShard(n-1), 1) // an earlier time changes nothing
 			check("added", n)
+			if shard.slots.Load() != before {
+				grown++
+			}
+		}
+		if grown > 10 {
+			t.Errorf("the shard was copied %d times to add %d", grown, most)
 		}
 		for over := uint32(0); over <= most+1; over++ {
 			table.sweep(0, over)
@@ -51,6 +59,9 @@ func TestSmallShards(t *testing.T) {
 					t.Errorf("swept at %d: %d are left, and no slots", over, shard.used)
 				}
 				continue
+			}
+			if over == most+1 {
+				t.Errorf("swept at %d: slots are left without a session", over)
 			}
 			left := int(most - max(1, over) + 1)
 			if shard.used < left || shard.used > left*8/7+1 {
@@ -64,6 +75,22 @@ func TestSmallShards(t *testing.T) {
 		case _, more = <-steps:
 		case <-time.After(time.Minute): // each step takes a millisecond or so
 			t.Fatal("a search does not end")
+		}
+	}
+}
+
+// A table that replaces another one keeps what has time left, to the second.
+func TestKeptAtTheirEnd(t *testing.T) {
+	t.Parallel()
+	const over = 10
+	earlier, table := new(table), new(table)
+	for i := range 3 {
+		earlier.add(inShard(i), uint32(over-1+i))
+	}
+	table.keep(earlier, over)
+	for i := range 3 {
+		if got, want := table.has(inShard(i)), i > 0; got != want {
+			t.Errorf("until %d, kept at %d: %v", over-1+i, over, got)
 		}
 	}
 }
