@@ -1,15 +1,11 @@
 package tokens
 
 import (
-	"crypto/sha256"
 	"hash/maphash"
 	"math/bits"
 	"sync"
 	"sync/atomic"
 )
-
-// digest is the SHA-256 of a token.
-type digest [sha256.Size]byte
 
 // memory holds the claims of access tokens whose signature has been checked, by the
 // tokens' SHA-256: no token is kept, and two tokens with the same digest would
@@ -34,8 +30,8 @@ type memory struct {
 // bucketPlaces makes a bucket as large as the lines in which a processor fetches memory.
 const bucketPlaces = 7
 
-// bucket is written by one goroutine at a time. What another one sees of a change in
-// between is a token that is not there: it compares the whole digest.
+// bucket is written by one goroutine at a time. To a reader, a change that is under way
+// looks like a token that is not there, because the whole digest is compared.
 type bucket struct {
 	claims [bucketPlaces]atomic.Pointer[verifiedClaims]
 	// marks has a byte of the digest for each place, so that hardly any others are

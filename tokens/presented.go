@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"crypto/sha256"
 	"errors"
 	"slices"
 	"time"
@@ -24,6 +25,9 @@ type presentedClaims struct {
 	// verified is set once the claims have passed every check but those of the time.
 	verified *verifiedClaims
 }
+
+// digest is the SHA-256 of a token.
+type digest [sha256.Size]byte
 
 // verifiedClaims are the claims of a token that is ours.
 type verifiedClaims struct {
