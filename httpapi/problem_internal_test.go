@@ -255,8 +255,10 @@ func TestProblemOfAnError(t *testing.T) {
 		{sessionstore.ErrScope, problem{code: codeInvalidScope}},
 		{sessionstore.ErrResource, problem{code: codeInvalidTarget}},
 		{sessionstore.ErrProofRequired, problem{code: codeInvalidProof, reason: "no_proof", detail: "The client needs one."}},
-		{sessionstore.ErrUnavailable, problem{code: codeUnavailable}}, {verifier.ErrUnavailable, problem{code: codeUnavailable}},
-		{context.DeadlineExceeded, problem{code: codeUnavailable}}, {context.Canceled, problem{code: codeUnavailable}},
+		{sessionstore.ErrUnavailable, problem{code: codeUnavailable}},
+		{verifier.ErrUnavailable, problem{code: codeUnavailable}},
+		{context.DeadlineExceeded, problem{code: codeUnavailable}},
+		{context.Canceled, problem{code: codeUnavailable}},
 		{os.ErrDeadlineExceeded, problem{code: codeRequestTimeout}},
 		{sessionstore.ErrNotFound, problem{code: codeSessionNotFound}},
 		{sessionstore.ErrEnded, problem{code: codeSessionEnded}},
@@ -264,7 +266,8 @@ func TestProblemOfAnError(t *testing.T) {
 		{sessionstore.ErrIdempotencyKeyReused, problem{code: codeIdempotencyKeyReused}},
 		{sessionstore.ErrTooManySessions, problem{code: codeTooManySessions}},
 		{&problem{code: codeRateLimited, reason: "address"}, problem{code: codeRateLimited, reason: "address"}},
-		{errors.New("anything else"), problem{code: codeInternal}}, {tokens.ErrInvalid, problem{code: codeInternal}},
+		{errors.New("anything else"), problem{code: codeInternal}},
+		{tokens.ErrInvalid, problem{code: codeInternal}},
 	} {
 		wrapped := fmt.Errorf("here: %w", test.err)
 		got := *problemOf(wrapped)

@@ -92,8 +92,12 @@ func TestCookiesFromAnotherSite(t *testing.T) {
 		method, site, upgrade string
 		want                  error
 	}{
-		{http.MethodPost, "same-origin", "", nil}, {http.MethodPost, "", "", nil}, {http.MethodPost, "cross-site", "", sessionhttp.ErrCrossSite},
-		{http.MethodGet, "cross-site", "", nil}, {http.MethodGet, "same-origin", "websocket", nil}, {http.MethodGet, "cross-site", "websocket", sessionhttp.ErrCrossSite},
+		{http.MethodPost, "same-origin", "", nil},
+		{http.MethodPost, "", "", nil},
+		{http.MethodPost, "cross-site", "", sessionhttp.ErrCrossSite},
+		{http.MethodGet, "cross-site", "", nil},
+		{http.MethodGet, "same-origin", "websocket", nil},
+		{http.MethodGet, "cross-site", "websocket", sessionhttp.ErrCrossSite},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), test.method, "/", http.NoBody)
 		r.AddCookie(&http.Cookie{Name: "__Host-session", Value: "a"})

@@ -88,9 +88,17 @@ func TestVerdictOfAnEra(t *testing.T) {
 		want                    verdict
 	}{
 		{0, 0, 0, 0, live},
-		{2, 0, 2, 0, live}, {2, 0, 1, 49, revoked}, {2, 0, 1, 50, unknown}, {2, 0, 1, 51, unknown},
-		{0, 2, 2, 0, live}, {0, 2, 1, 49, revoked}, {0, 2, 1, 50, unknown},
-		{1, 2, 1, 49, revoked}, {1, 2, 1, 50, unknown}, {1, 2, 0, 49, revoked}, {2, 1, 1, 50, unknown},
+		{2, 0, 2, 0, live},
+		{2, 0, 1, 49, revoked},
+		{2, 0, 1, 50, unknown},
+		{2, 0, 1, 51, unknown},
+		{0, 2, 2, 0, live},
+		{0, 2, 1, 49, revoked},
+		{0, 2, 1, 50, unknown},
+		{1, 2, 1, 49, revoked},
+		{1, 2, 1, 50, unknown},
+		{1, 2, 0, 49, revoked},
+		{2, 1, 1, 50, unknown},
 	} {
 		var e eras
 		e.last.Store(signedOut(test.last, eraOver))

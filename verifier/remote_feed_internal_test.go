@@ -173,9 +173,14 @@ func TestWhatIsAFeed(t *testing.T) {
 		mediaType string
 		why       string
 	}{
-		{200, feed, errFeedEnded.Error()}, {200, "Text/Event-Stream; charset=utf-8", errFeedEnded.Error()},
-		{200, "", none}, {200, "application/json", none}, {200, feed + "; =", none},
-		{201, feed, "status 201"}, {401, feed, "status 401"}, {503, feed, "status 503"},
+		{200, feed, errFeedEnded.Error()},
+		{200, "Text/Event-Stream; charset=utf-8", errFeedEnded.Error()},
+		{200, "", none},
+		{200, "application/json", none},
+		{200, feed + "; =", none},
+		{201, feed, "status 201"},
+		{401, feed, "status 401"},
+		{503, feed, "status 503"},
 	} {
 		for _, before := range []string{"", "before"} {
 			var header http.Header

@@ -80,7 +80,7 @@ func TestRefuse(t *testing.T) {
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
 		if test.ctx != nil {
-			r = r.WithContext(test.ctx) //nolint:contextcheck // it ends in its own way
+			r = r.WithContext(test.ctx)
 		}
 		status, header := refused(r, func(w http.ResponseWriter, r *http.Request) {
 			authorization.Refuse(w, r, test.err, test.isInvalid, test.status)
