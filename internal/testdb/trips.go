@@ -20,7 +20,8 @@ func CountTrips(config *pgx.ConnConfig) *atomic.Int64 {
 	return &trips
 }
 
-// countedConn counts how often it waits for an answer after sending something.
+// countedConn counts how often something is sent that is not part of what was sent before: something was read since. A read may
+// begin before the write that it gets the answer to.
 type countedConn struct {
 	net.Conn
 
@@ -29,15 +30,16 @@ type countedConn struct {
 }
 
 func (c *countedConn) Write(b []byte) (int, error) {
-	c.wrote.Store(true)
+	if !c.wrote.Swap(true) {
+		c.trips.Add(1)
+	}
 
 	return c.Conn.Write(b)
 }
 
 func (c *countedConn) Read(b []byte) (int, error) {
-	if c.wrote.Swap(false) {
-		c.trips.Add(1)
-	}
+	n, err := c.Conn.Read(b)
+	c.wrote.Store(false)
 
-	return c.Conn.Read(b)
+	return n, err
 }
