@@ -256,7 +256,8 @@ func (sh *shards) signInOn(shard int, name string) (pair, bool) {
 	if sh.weights[shard] == 0 {
 		return pair{}, false
 	}
-	for n := range 200 {
+	began := time.Now()
+	for n := 0; n < 200 || time.Since(began) < endPatience; n++ { // its home may have gone to others while it was away
 		subject := fmt.Sprint(name, " ", n)
 		c := newClient(s, subject, "probe")
 		var p pair
