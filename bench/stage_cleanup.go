@@ -94,7 +94,7 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 	r := b.main
 	defer r.close()
 	o, workers := of(r, report.HTTP, report.Refresh, ""), b.cfg.mainWorkers()
-	b.capacity(ctx, o, workers) // with nothing else in the table
+	capacity := b.capacity(ctx, o, workers) // with nothing else in the table
 
 	r.Add(ctx, expired, population.Expired)
 	// Sessions that have just been added are written to the disk before, not during one of the two. Sessions that have
@@ -103,7 +103,7 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 	r.Touch(ctx)
 
 	// Half of what is possible, and no more than lets each session rest before it is refreshed again.
-	share := min(0.5, float64(len(r.Rotating.Sessions))/(2*settled.Seconds())/b.capacity(ctx, o, workers))
+	share := min(0.5, float64(len(r.Rotating.Sessions))/(2*settled.Seconds())/capacity)
 	window := load.Window{Workers: workers, Warmup: quiet / warmupShare, Duration: quiet}
 	beside := &b.results.CleanupBeside
 	beside.Without = b.open(ctx, o, "cleanup", window, share)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 	"github.com/latchkey-sessions/latchkey/internal/testkeys"
@@ -119,25 +120,30 @@ func TestListReadsItsPage(t *testing.T) {
 		{"everyone's ended", middle, `, '2026-01-01Z'`, `'nobody''s'`, searchReach},
 		{"everyone's ended", uuid.Max, `, '2025-12-31 20:00Z'`, `NULL`, page},
 	} {
-		var raw []byte
-		if err := conn.QueryRow(t.Context(), fmt.Sprintf(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE "%s"(%d, %d, NULL, NULL, %s, '%s'%s)`,
-			test.list, searchReach, page, test.label, test.before, test.more)).Scan(&raw); err != nil {
-			t.Fatal(err)
-		}
-		var explained []struct {
-			Plan struct {
-				Hit  int `json:"Shared Hit Blocks"`
-				Read int `json:"Shared Read Blocks"`
-			} `json:"Plan"`
-		}
-		if err := json.Unmarshal(raw, &explained); err != nil {
-			t.Fatal(err)
-		}
+		got, plan := blocksOf(t, conn, fmt.Sprintf(`"%s"(%d, %d, NULL, NULL, %s, '%s'%s)`, test.list, searchReach, page, test.label, test.before, test.more))
 		// A session is some blocks of two tables and their indexes.
-		if got := explained[0].Plan.Hit + explained[0].Plan.Read; got > 8*test.most {
-			t.Errorf("a page of the list %+v reads %d blocks:\n%s", test, got, raw)
+		if got > 8*test.most {
+			t.Errorf("a page of the list %+v reads %d blocks:\n%s", test, got, plan)
 		}
 	}
+}
+
+// blocksOf executes a prepared statement, and returns how many blocks it read.
+func blocksOf(t *testing.T, conn *pgxpool.Conn, statement string) (blocks int, plan []byte) {
+	t.Helper()
+	if err := conn.QueryRow(t.Context(), `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE `+statement).Scan(&plan); err != nil {
+		t.Fatal(err)
+	}
+	var explained []struct {
+		Plan struct {
+			Hit  int `json:"Shared Hit Blocks"`
+			Read int `json:"Shared Read Blocks"`
+		} `json:"Plan"`
+	}
+	if err := json.Unmarshal(plan, &explained); err != nil {
+		t.Fatal(err)
+	}
+	return explained[0].Plan.Hit + explained[0].Plan.Read, plan
 }
 
 // However many sessions were revoked, or ended when everyone was signed out, a look for a live one reads none of them.
@@ -164,21 +170,8 @@ func TestHasLiveReadsNoEndedSessions(t *testing.T) {
 	if _, err := conn.Conn().Prepare(t.Context(), "live", hasLiveQuery); err != nil {
 		t.Fatal(err)
 	}
-	var raw []byte
-	if err := conn.QueryRow(t.Context(), fmt.Sprintf(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE live('infinity', '%s', %d)`, uuid.Max, livePage)).Scan(&raw); err != nil {
-		t.Fatal(err)
-	}
-	var explained []struct {
-		Plan struct {
-			Hit  int `json:"Shared Hit Blocks"`
-			Read int `json:"Shared Read Blocks"`
-		} `json:"Plan"`
-	}
-	if err := json.Unmarshal(raw, &explained); err != nil {
-		t.Fatal(err)
-	}
-	if got := explained[0].Plan.Hit + explained[0].Plan.Read; got > 50 {
-		t.Errorf("it reads %d blocks:\n%s", got, raw)
+	if got, plan := blocksOf(t, conn, fmt.Sprintf(`live('infinity', '%s', %d)`, uuid.Max, livePage)); got > 50 {
+		t.Errorf("it reads %d blocks:\n%s", got, plan)
 	}
 	store, err := New(pool, testkeys.Ring(t), Config{Tokens: tokens.Config{Issuer: "https://issuer.test", Audience: "api"}})
 	if err != nil {
