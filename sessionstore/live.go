@@ -12,12 +12,13 @@ import (
 )
 
 // hasLiveQuery looks for a live session among those created before a time, of which it reads a number. It reads no sessions that were
-// revoked, and none from long before everyone was signed out: a day is more than clocks differ.
+// revoked, and none from more than two days before everyone was signed out: a failover may set the clock back by as much, and
+// sessions that were created after it are live.
 const hasLiveQuery = `
 WITH "page" AS MATERIALIZED (
   SELECT "id", "createdAt" FROM "sessionStore"
   WHERE "revokedAt" IS NULL AND ("createdAt", "id") < ($1, $2)
-    AND "createdAt" >= COALESCE((SELECT "at" FROM "sessionStoreEra" ORDER BY "era" DESC LIMIT 1) - interval '1 day', '-infinity')
+    AND "createdAt" >= COALESCE((SELECT "at" FROM "sessionStoreEra" ORDER BY "era" DESC LIMIT 1) - interval '2 days', '-infinity')
   ORDER BY "createdAt" DESC, "id" DESC LIMIT (SELECT $3::bigint)
 ), "last" AS (
   SELECT "createdAt", "id" FROM "page" ORDER BY "createdAt", "id" LIMIT 1

@@ -163,7 +163,7 @@ func TestHasLiveReadsNoEndedSessions(t *testing.T) {
 		}
 	}
 	exec(`INSERT INTO "sessionStore" ("checksum", "data", "subject", "createdAt", "revokedAt", "revokedXid")
-		SELECT '', '{}', subject, now() - interval '2 days', CASE subject WHEN 'revoked' THEN now() END, '7' FROM generate_series(1, $1::int) i, (VALUES ('revoked'), ('signed out')) s(subject)`, most)
+		SELECT '', '{}', subject, now() - interval '3 days', CASE subject WHEN 'revoked' THEN now() END, '7' FROM generate_series(1, $1::int) i, (VALUES ('revoked'), ('signed out')) s(subject)`, most)
 	exec(`INSERT INTO "sessionStoreToken" ("session", "createdAt", "expiresAt", "expiresOn", "accessExpiresAt") SELECT "id", now(), now() + interval '1 day', current_date + 1, now() FROM "sessionStore"`)
 	exec(`INSERT INTO "sessionStoreEra" ("era", "at", "reason") VALUES (1, now(), 'operator')`)
 	exec(`SET plan_cache_mode = force_generic_plan`)
@@ -189,5 +189,7 @@ func TestHasLiveReadsNoEndedSessions(t *testing.T) {
 	exec(`INSERT INTO "sessionStoreToken" ("session", "createdAt", "expiresAt", "expiresOn", "accessExpiresAt", "era") SELECT "id", now(), now() - interval '1 s', current_date, now(), 1 FROM "sessionStore" WHERE "subject" IS NULL`)
 	want(false)
 	exec(`UPDATE "sessionStoreToken" SET "expiresAt" = now() + interval '1 day' WHERE "session" = '00000000-0000-7000-8000-000000000001'`)
+	want(true)
+	exec(`UPDATE "sessionStore" SET "createdAt" = now() - interval '47 hours' WHERE "id" = '00000000-0000-7000-8000-000000000001'`) // by a clock that was set back
 	want(true)
 }
