@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
@@ -18,13 +19,14 @@ import (
 // deepest is how many levels other pages may be below the first.
 const deepest = 2
 
-// pages are those of each level.
-var pages = func() (levels [deepest + 1]map[string]*template.Template) {
+// pages are those of each level. They are parsed when the first one is shown: that takes a third of the start of a command, most
+// of which show none.
+var pages = sync.OnceValue(func() (levels [deepest + 1]map[string]*template.Template) {
 	for level := range levels {
 		levels[level] = parsePages(words(upFrom(level)), "sign-in", "search", "subject", "session", "thefts", "theft", "now", "problem")
 	}
 	return levels
-}()
+})
 
 func parsePages(words template.FuncMap, names ...string) map[string]*template.Template {
 	parsed := make(map[string]*template.Template, len(names))
@@ -88,7 +90,7 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, nam
 		l.KeysSince = c.keysSince(r.Context())
 	}
 	var body strings.Builder
-	if err := pages[level][name].Execute(&body, l); err != nil {
+	if err := pages()[level][name].Execute(&body, l); err != nil {
 		return fmt.Errorf("console: the page %s: %w", name, err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
