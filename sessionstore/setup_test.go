@@ -41,7 +41,7 @@ func setup(t *testing.T) kit { t.Helper(); return setupWith(t, config()) }
 
 func setupWith(t *testing.T, cfg sessionstore.Config) kit {
 	t.Helper()
-	poolConfig, err := pgxpool.ParseConfig(testdb.URL(t))
+	poolConfig, err := pgxpool.ParseConfig(testdb.NearURL(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func Frozen(tb testing.TB, n int) (pools []*pgxpool.Pool, advance func(time.Dura
 
 	at := time.Now()
 	for range n {
-		url := URL(tb)
+		url := NearURL(tb)
 		execFrozen(tb, open(tb, url), FrozenClock)
 		pool := openFrozen(tb, url, FrozenPath)
 		execFrozen(tb, pool, setClock, at)

@@ -84,9 +84,32 @@ func makeData(ctx context.Context, programs pgserver.Programs, dir, data string)
 	}
 	err = errors.Join(equip(ctx, srv.URL("postgres")), srv.Stop(ctx))
 	from := filepath.Join(dir, "postgres", "data")
+	if err == nil {
+		err = removeMaps(from)
+	}
 	if err == nil && os.Rename(from, data) != nil { // as root, it may be on another disk
 		err = copyFolder(ctx, from, data)
 	}
 
 	return errors.Join(err, pgserver.Remove(dir))
+}
+
+// removeMaps removes the maps of free space and of visibility, a sixth of the files that each copy of a database and of
+// a server has. They are hints: PostgreSQL makes those that it misses.
+func removeMaps(data string) error {
+	var all []string
+	for _, kind := range []string{"fsm", "vm"} {
+		maps, err := filepath.Glob(filepath.Join(data, "base", "*", "*_"+kind))
+		if err != nil {
+			return err
+		}
+		all = append(all, maps...)
+	}
+	for _, name := range all {
+		if err := os.Remove(name); err != nil {
+			return err
+		}
+	}
+
+	return nil
 }

@@ -41,6 +41,16 @@ func URL(tb testing.TB) string {
 	return c.url(name)
 }
 
+// NearURL is [URL] by the shortest way to the server, for connections of the test itself, which nothing is put in
+// between.
+func NearURL(tb testing.TB) string {
+	tb.Helper()
+
+	c, name := databaseOf(tb, (*cluster).create)
+
+	return c.nearURL(name)
+}
+
 // databaseOf returns the name of a database that create makes, and that is dropped when the test ends.
 func databaseOf(tb testing.TB, create func(*cluster, context.Context) (string, error)) (c *cluster, name string) {
 	tb.Helper()
@@ -66,9 +76,7 @@ func databaseOf(tb testing.TB, create func(*cluster, context.Context) (string, e
 func Pool(tb testing.TB) *pgxpool.Pool {
 	tb.Helper()
 
-	c, name := databaseOf(tb, (*cluster).create)
-
-	return open(tb, c.nearURL(name))
+	return open(tb, NearURL(tb))
 }
 
 // ForExample is [Pool] for example functions, which have no [testing.TB]: it panics without a database. The
