@@ -19,7 +19,7 @@ import (
 // deepest is how many levels other pages may be below the first.
 const deepest = 2
 
-// pages are those of each level. They are parsed when the first one is shown: that takes a third of the start of a command, most
+// pages are those of each level. They are parsed when the first one is shown: that is two fifths of the start of a command, most
 // of which show none.
 var pages = sync.OnceValue(func() (levels [deepest + 1]map[string]*template.Template) {
 	for level := range levels {

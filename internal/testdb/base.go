@@ -41,12 +41,6 @@ func baseSettings() map[string]string {
 		"fsync":            "off", // the machine may not crash, the server may
 		"full_page_writes": "off",
 		"max_connections":  "300",
-		// Less to look through whenever a database is made or dropped, and for each connection less to map. The tests' tables
-		// are small.
-		"shared_buffers": "32MB",
-		// One of hundreds of databases would be visited every tenth of a second, by a process that connects, and finds it as
-		// it was made. None lives for the minute that is the default.
-		"autovacuum_naptime": "1h",
 		// Shared memory lies next to the data, and is removed with it: nothing removes what a killed server leaves
 		// elsewhere.
 		"dynamic_shared_memory_type": "mmap",

@@ -14,9 +14,6 @@ type local struct {
 	environment []string // the server's, and its standby's
 }
 
-// bindNow has a server find its libraries' functions when it starts, and not each of its connections' processes anew.
-const bindNow = "LD_BIND_NOW=1"
-
 // startLocal starts a server with the schema in its database postgres.
 func startLocal(ctx context.Context, programs pgserver.Programs, settings map[string]string, environment []string) (server, error) {
 	from, err := madeData(ctx, programs)
@@ -31,7 +28,6 @@ func startLocal(ctx context.Context, programs pgserver.Programs, settings map[st
 	if err != nil {
 		return nil, err
 	}
-	environment = append([]string{bindNow}, environment...)
 	srv, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Loopback: true, Programs: programs, Settings: settings, Environment: environment, From: from})
 	if err != nil {
 		return nil, errors.Join(err, pgserver.Remove(dir))
