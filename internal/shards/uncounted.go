@@ -191,8 +191,10 @@ func (r *Router) settleSome(ctx context.Context, tx pgx.Tx, from uncounted) (end
 		}
 		rest = rest[n:]
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return ended, nil, errors.Join(append(failed, err)...)
+	if batch.Len() > 0 {
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return ended, nil, errors.Join(append(failed, err)...)
+		}
 	}
 	return ended, &noted[len(noted)-1], errors.Join(failed...)
 }
