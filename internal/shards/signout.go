@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// mostSignOuts is how many a look for sign-outs to finish is for.
+	// mostSignOuts is how many sign-outs to finish are read at once.
 	mostSignOuts = 100
 
 	// clockTolerance is how far the clocks of two databases may differ: a session that was
@@ -92,13 +92,23 @@ func (o *signOut) ends(s sessionstore.Session) bool {
 
 // finishSignOuts finishes those that a shard has a note of. Every replica does: to end a session twice is harmless.
 func (r *Router) finishSignOuts(ctx context.Context, on *shard) error {
+	for {
+		n, err := r.finishSome(ctx, on)
+		if err != nil || n < mostSignOuts {
+			return err
+		}
+	}
+}
+
+// finishSome finishes the earliest of them, and returns how many it tried to.
+func (r *Router) finishSome(ctx context.Context, on *shard) (n int, err error) {
 	var noted []signOut
-	err := (isolation.Pool{Pool: on.Pool}).Read(ctx, func(rows pgx.Rows) (err error) {
+	err = (isolation.Pool{Pool: on.Pool}).Read(ctx, func(rows pgx.Rows) (err error) {
 		noted, err = pgx.CollectRows(rows, scanSignOut)
 		return err
 	}, signOutsQuery, r.able(), mostSignOuts)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var failed []error
 	for _, o := range noted {
@@ -113,7 +123,7 @@ func (r *Router) finishSignOuts(ctx context.Context, on *shard) error {
 			failed = append(failed, err)
 		}
 	}
-	return errors.Join(failed...)
+	return len(noted), errors.Join(failed...)
 }
 
 // finish ends the sessions that are from before the sign-out, a subject's one by one: those who have
