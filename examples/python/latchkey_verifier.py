@@ -8,6 +8,7 @@ import jwt
 from latchkey import LatchkeyError, Sessions
 
 LEEWAY = 5  # seconds
+KEYS_EVERY = 300  # seconds between two looks: a key that was revoked is not accepted for longer
 KEYS_PAUSE = 10  # seconds between two looks for a key that is not known: anyone can make a token with one
 FAILED_PAUSE = 1  # seconds after a look that failed
 
@@ -27,11 +28,14 @@ class Verifier:
         self._asked = Sessions(internal, service_key, timeout=timeout, retries=0)
         self._url, self._keys, self._lock = keys or issuer + "/.well-known/jwks.json", {}, threading.Lock()
         self._next_look, self._found = 0, False  # whether the last look found keys
+        self._closed = threading.Event()
+        threading.Thread(target=self._follow_keys, daemon=True).start()
         feed = Sessions(internal, service_key, timeout=max(2 * bound, 2), retries=0)
         self._shards = {0: _Shard(feed, 0, lambda shards: self._are(feed, shards))}
         self._shards[0].start()
 
     def close(self):
+        self._closed.set()
         self._are(None, [])
         self._shards[0].close()
 
@@ -86,17 +90,25 @@ class Verifier:
     def _look(self, kid):
         """Look for a key. Meanwhile nobody waits but those with such a key."""
         with self._lock:
-            if kid in self._keys or time.monotonic() < self._next_look:
-                return kid in self._keys or self._found
-            try:
-                answer = httpx.get(self._url, timeout=5)
-                answer.raise_for_status()
-                found = {key["kid"]: (jwt.PyJWK(key).key, key["alg"]) for key in answer.json()["keys"]}
-                self._keys, self._found = found or self._keys, bool(found)
-            except (httpx.HTTPError, ValueError, TypeError, LookupError, jwt.PyJWTError):
-                self._found = False
-            self._next_look = time.monotonic() + (KEYS_PAUSE if self._found else FAILED_PAUSE)
-            return self._found
+            if kid not in self._keys and time.monotonic() >= self._next_look:
+                self._fetch()
+            return kid in self._keys or self._found
+
+    def _follow_keys(self):
+        while not self._closed.wait(KEYS_EVERY):
+            with self._lock:
+                self._fetch()
+
+    def _fetch(self):
+        """Keys that are known stay in use while they cannot be fetched."""
+        try:
+            answer = httpx.get(self._url, timeout=5)
+            answer.raise_for_status()
+            found = {key["kid"]: (jwt.PyJWK(key).key, key["alg"]) for key in answer.json()["keys"]}
+            self._keys, self._found = found or self._keys, bool(found)
+        except (httpx.HTTPError, ValueError, TypeError, LookupError, jwt.PyJWTError):
+            self._found = False
+        self._next_look = time.monotonic() + (KEYS_PAUSE if self._found else FAILED_PAUSE)
 
 
 class _Shard(threading.Thread):

@@ -1,4 +1,5 @@
 """examples/python against the built service, whose addresses are in the environment."""
+import json
 import os
 import re
 import sys
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 sys.path.insert(0, os.environ["EXAMPLE"])
 from latchkey import LatchkeyError, Sessions  # noqa: E402
+import latchkey_verifier  # noqa: E402
 from latchkey_verifier import InvalidToken, Verifier  # noqa: E402
 
 INTERNAL, ISSUER, KEY = os.environ["INTERNAL"], os.environ["ISSUER"], os.environ["SERVICE_KEY"]
@@ -343,6 +345,25 @@ class TestVerifier(unittest.TestCase):
             with self.assertRaises(LatchkeyError) as caught:
                 verifier.verify(created["access_token"])
             self.assertTrue(caught.exception.unavailable, text)
+
+    def test_revoked_key(self):
+        network, live = Network(self, ISSUER), sessions().create(access_token_ttl=600)
+        every, latchkey_verifier.KEYS_EVERY = latchkey_verifier.KEYS_EVERY, 0.05
+        try:
+            verifier = self.verifier(bound=3600, keys=network.url + "/.well-known/jwks.json")
+            self.until(lambda: verifier.age() < 3600)
+            verifier.verify(live["access_token"])
+            network.next = lambda method: 503
+            asked = network.count
+            self.until(lambda: network.count > asked + 1)
+            verifier.verify(live["access_token"])  # known keys stay in use
+            other = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()).public_key()))
+            text = json.dumps({"keys": [{**other, "kid": "other", "alg": "ES256"}]}).encode()
+            network.next = lambda method: text
+            self.until(lambda: self.refuses(verifier, live["access_token"]))
+            verifier.close()
+        finally:
+            latchkey_verifier.KEYS_EVERY = every
 
     def test_slow_keys(self):
         """Nobody waits for a key that someone made up."""
