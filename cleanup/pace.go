@@ -43,8 +43,9 @@ func (p pace) after(tried int, work time.Duration, gaveUp bool) pace {
 // lateness returns by how much a run is late that has lasted for running, and finds
 // sessions that have been due for overdue, with more to follow. Sessions that became due a
 // moment ago are not late, however long the run has lasted: it keeps up. Nor is what
-// a run finds when it begins, however long it has been due: it was left for this run.
-func lateness(running, overdue time.Duration) time.Duration { return min(running, overdue) }
+// a run finds when it begins, however long it has been due: it was left for this run. Nor is a
+// run that began in the future, by the clock of another replica.
+func lateness(running, overdue time.Duration) time.Duration { return max(0, min(running, overdue)) }
 
 // restAfter returns how long a run rests after something that took so long.
 func restAfter(took, late time.Duration) time.Duration {

@@ -62,8 +62,11 @@ func TestRest(t *testing.T) {
 		{19 * h, 18 * h, 50},
 		{24 * h, 24 * h, 25},
 		{1000 * h, 1000 * h, 25},
-		{0, 1000 * h, 400}, // it was left for this run
-		{1000 * h, 0, 400}, // it keeps up
+		{0, 1000 * h, 400},  // it was left for this run
+		{1000 * h, 0, 400},  // it keeps up
+		{-1000 * h, 0, 400}, // by the clock of another replica it has not begun
+		{-7 * h, 1000 * h, 400},
+		{1000 * h, -7 * h, 400},
 	} {
 		if got := restAfter(100, lateness(c.running, c.overdue)); got != c.want {
 			t.Errorf("running for %v, overdue for %v: it rests for %d, want %d", c.running, c.overdue, got, c.want)

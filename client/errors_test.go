@@ -230,6 +230,23 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// An answer that is not the service's does not say that a token is inactive.
+func TestIntrospectionThatSaysNothing(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{}`, `null`, `{"message":"down for maintenance"}`, `{"active":null}`, `{"active":"false"}`, `<h1>`} {
+		c := with(t, func(r *http.Request) (*http.Response, error) { return answer(r, 200, "application/json", body), nil })
+		if got, err := c.IntrospectToken(t.Context(), client.IntrospectionRequest{Token: "x"}); err == nil {
+			t.Errorf("%s: %+v", body, got)
+		}
+	}
+	for body, want := range map[string]bool{`{"active":false}`: false, `{"active":true,"sub":"ada"}`: true} {
+		c := with(t, func(r *http.Request) (*http.Response, error) { return answer(r, 200, "application/json", body), nil })
+		if got, err := c.IntrospectToken(t.Context(), client.IntrospectionRequest{Token: "x"}); err != nil || got.Active != want {
+			t.Errorf("%s: %+v, %v", body, got, err)
+		}
+	}
+}
+
 // The text of an error is one line that says what is wrong where.
 func TestErrorText(t *testing.T) {
 	t.Parallel()

@@ -78,7 +78,12 @@ func ask[T any](ctx context.Context, c *Client, call call) (T, http.Header, erro
 	}
 	if err := json.Unmarshal(a.body, &document); err != nil {
 		// The error of encoding/json may quote the response, and with it a token.
-		return *new(T), nil, fmt.Errorf("%s: the response is not one of this operation", call.operation)
+		return *new(T), nil, notOf(call)
 	}
 	return document, a.header, nil
+}
+
+// notOf is the error for a response that the service does not give.
+func notOf(call call) error {
+	return fmt.Errorf("%s: the response is not one of this operation", call.operation)
 }

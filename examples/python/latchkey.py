@@ -5,9 +5,11 @@ import uuid
 
 import httpx
 
+PAIR = {"access_token": str, "refresh_token": str}
+
 
 class LatchkeyError(Exception):
-    """A refusal, with the service's code, or no answer: then the status is 0. It has neither the service key nor a token in it."""
+    """A refusal, with the service's code; or no answer, with the status 0; or one that is not the service's. It has no key or token in it."""
 
     def __init__(self, status, code, detail="", request_id=None, retry_after=None, resent=False):
         super().__init__(f"{status} {code}: {detail}")
@@ -16,7 +18,7 @@ class LatchkeyError(Exception):
     @property
     def unavailable(self):
         """Nothing is known about the token or the session: answer 503, never 401."""
-        return self.status in (0, 429) or self.status >= 500
+        return self.status < 400 or self.status == 429 or self.status >= 500
 
 
 class Sessions:
@@ -29,26 +31,26 @@ class Sessions:
     def create(self, *, idempotency_key=None, **session):
         """Make a session and its tokens: create(subject="ada", data={}). An answer that gets lost makes no second one."""
         key = {"Idempotency-Key": f'"{idempotency_key or uuid.uuid4()}"'}
-        return self._call("POST", "/v1/sessions", json=session, headers=key).json()
+        return self._call("POST", "/v1/sessions", PAIR, json=session, headers=key)
 
     def introspect(self, token, *, confirm=True):
         """Return the claims and the session, or {"active": False}. Without confirm, where this request has refreshed the token itself."""
         form = {"token": token} if confirm else {"token": token, "confirm": "false"}
-        return self._call("POST", "/oauth2/introspect", data=form).json() if token else {"active": False}
+        return self._call("POST", "/oauth2/introspect", {"active": bool}, data=form) if token else {"active": False}
 
     def refresh(self, refresh_token):
         """Exchange a refresh token. Only the code invalid_grant means that the session is over."""
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-        return self._call("POST", "/oauth2/token", base=self._public, headers={}, data=form).json()
+        return self._call("POST", "/oauth2/token", PAIR, base=self._public, headers={}, data=form)
 
     def get(self, session):
-        return self._call("GET", f"/v1/sessions/{uuid.UUID(str(session))}").json()
+        return self._call("GET", f"/v1/sessions/{uuid.UUID(str(session))}", {"id": str})
 
     def put_data(self, session, version, data):
         """Replace the data if it has that version (checksum) still, and return the new one; otherwise: checksum_mismatch."""
         try:
-            answer = self._call("PUT", f"/v1/sessions/{uuid.UUID(str(session))}/data", json=data, headers={"If-Match": f'"{version}"'})
-            return answer.json()["checksum"]
+            path, headers = f"/v1/sessions/{uuid.UUID(str(session))}/data", {"If-Match": f'"{version}"'}
+            return self._call("PUT", path, {"checksum": str}, json=data, headers=headers)["checksum"]
         except LatchkeyError as error:
             if error.code == "checksum_mismatch" and error.resent:
                 now = self.get(session)
@@ -74,20 +76,22 @@ class Sessions:
         self._call("DELETE", f"/v1/sessions/{uuid.UUID(str(session))}")
 
     def end_all(self, subject):
-        return self._call("DELETE", "/v1/sessions", params={"subject": subject}).json()["revoked"]
+        return self._call("DELETE", "/v1/sessions", {"revoked": int}, params={"subject": subject})["revoked"]
 
     def revocations(self, since=None, shard=0):
         """Read one document of the feed, which latchkey_verifier follows."""
-        return self._call("GET", "/v1/revocations", params={name: value for name, value in {"since": since, "shard": shard}.items() if value}).json()
+        params = {name: value for name, value in {"since": since, "shard": shard}.items() if value}
+        return self._call("GET", "/v1/revocations", {"cursor": str}, params=params)
 
-    def _call(self, method, path, *, base=None, headers=None, **body):
+    def _call(self, method, path, members=None, *, base=None, headers=None, **body):
+        """Return the JSON of the answer, which must have these members: something on the way may answer with JSON, too."""
         resent = False
         headers = {**self._key, **(headers or {})} if base is None else headers
         for attempt in range(self._retries + 1):
             try:
                 answer = self._http.request(method, (base or self._internal) + path, headers=headers, **body)
                 if answer.is_success:
-                    return answer
+                    return _body(answer, members or {}, resent)
                 error = _refusal(answer, resent)
             except httpx.TransportError as cause:
                 error = LatchkeyError(0, "no_answer", type(cause).__name__, resent=resent)
@@ -98,10 +102,20 @@ class Sessions:
             time.sleep(wait)
 
 
+def _body(answer, members, resent):
+    try:
+        body = answer.json() if members else {}
+        if all(isinstance(body[name], kind) for name, kind in members.items()):
+            return body
+    except (ValueError, TypeError, LookupError):
+        pass
+    raise LatchkeyError(answer.status_code, "unexpected_answer", "not the service's", resent=resent)
+
+
 def _refusal(answer, resent):
     try:
         problem = dict(answer.json())
-    except ValueError:
+    except (ValueError, TypeError):
         problem = {}
     code = problem.get("code") or problem.get("error") or "unexpected_answer"
     if problem.get("error") == "invalid_token":  # what introspection says of the key, not of the token

@@ -8,7 +8,9 @@ import jwt
 from latchkey import LatchkeyError, Sessions
 
 LEEWAY = 5  # seconds
+KEYS_EVERY = 300  # seconds between two looks: a key that was revoked is not accepted for longer
 KEYS_PAUSE = 10  # seconds between two looks for a key that is not known: anyone can make a token with one
+FAILED_PAUSE = 1  # seconds after a look that failed
 
 
 class InvalidToken(Exception):
@@ -24,12 +26,16 @@ class Verifier:
     def __init__(self, internal, service_key, issuer, audience, *, keys=None, bound=1.0, timeout=1.0):
         self._issuer, self._audience, self._bound = issuer, audience, bound
         self._asked = Sessions(internal, service_key, timeout=timeout, retries=0)
-        self._url, self._keys, self._looked, self._lock = keys or issuer + "/.well-known/jwks.json", {}, None, threading.Lock()
+        self._url, self._keys, self._lock = keys or issuer + "/.well-known/jwks.json", {}, threading.Lock()
+        self._next_look, self._found = 0, False  # whether the last look found keys
+        self._closed = threading.Event()
+        threading.Thread(target=self._follow_keys, daemon=True).start()
         feed = Sessions(internal, service_key, timeout=max(2 * bound, 2), retries=0)
         self._shards = {0: _Shard(feed, 0, lambda shards: self._are(feed, shards))}
         self._shards[0].start()
 
     def close(self):
+        self._closed.set()
         self._are(None, [])
         self._shards[0].close()
 
@@ -74,18 +80,35 @@ class Verifier:
                 self._shards[number].start()
 
     def _key(self, kid):
-        with self._lock:
-            if kid not in self._keys and (self._looked is None or time.monotonic() - self._looked > KEYS_PAUSE):
-                try:
-                    answer = httpx.get(self._url, timeout=5)
-                    answer.raise_for_status()
-                    found = answer.json()["keys"]
-                except (httpx.HTTPError, ValueError, KeyError) as cause:
-                    raise LatchkeyError(0, "no_answer", "the keys cannot be fetched") from cause
-                self._keys, self._looked = {key["kid"]: (jwt.PyJWK(key).key, key["alg"]) for key in found}, time.monotonic()
-            if kid not in self._keys:
-                raise InvalidToken("an unknown key")
+        if kid not in self._keys and not self._look(kid):
+            raise LatchkeyError(0, "no_answer", "the keys cannot be fetched")
+        try:
             return self._keys[kid]
+        except KeyError:
+            raise InvalidToken("an unknown key") from None
+
+    def _look(self, kid):
+        """Look for a key. Meanwhile nobody waits but those with such a key."""
+        with self._lock:
+            if kid not in self._keys and time.monotonic() >= self._next_look:
+                self._fetch()
+            return kid in self._keys or self._found
+
+    def _follow_keys(self):
+        while not self._closed.wait(KEYS_EVERY):
+            with self._lock:
+                self._fetch()
+
+    def _fetch(self):
+        """Keys that are known stay in use while they cannot be fetched."""
+        try:
+            answer = httpx.get(self._url, timeout=5)
+            answer.raise_for_status()
+            found = {key["kid"]: (jwt.PyJWK(key).key, key["alg"]) for key in answer.json()["keys"]}
+            self._keys, self._found = found or self._keys, bool(found)
+        except (httpx.HTTPError, ValueError, TypeError, LookupError, jwt.PyJWTError):
+            self._found = False
+        self._next_look = time.monotonic() + (KEYS_PAUSE if self._found else FAILED_PAUSE)
 
 
 class _Shard(threading.Thread):

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/internal/sessionid"
@@ -184,6 +187,60 @@ SELECT 2, 'user-' || n, $1, now() - interval '1 minute', 'backend', '' FROM gene
 		h, err := k.History(t.Context(), ids[slices.IndexFunc(ids, func(id uuid.UUID) bool { return sessionid.Shard(id) == 1 })])
 		return err == nil && !h.Session.Ended.At.IsZero()
 	})
+}
+
+// reads are the statements about notes that a pool has sent, in their order.
+type reads struct {
+	mu  sync.Mutex
+	sql []string
+}
+
+func (r *reads) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	for _, of := range []string{"sessionStoreSignOut", "sessionStoreUncounted"} {
+		if strings.Contains(data.SQL, `FROM "`+of+`"`) && strings.HasPrefix(strings.TrimSpace(data.SQL), "SELECT") {
+			r.mu.Lock()
+			r.sql = append(r.sql, of)
+			r.mu.Unlock()
+		}
+	}
+	return ctx
+}
+
+func (*reads) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// However many sign-outs wait for a shard, none waits for a further look when it is back: until then its users are
+// still signed in there.
+func TestManySignOutsAreFinishedAtOnce(t *testing.T) {
+	t.Parallel()
+	const many = 250
+	k := layouts[0].setup(t, config())
+	if _, err := k.pools[0].Exec(t.Context(), `
+INSERT INTO "sessionStoreSignOut" ("shard", "subject", "keep", "before", "reason", "by")
+SELECT 1, 'user-' || n, $1, now(), 'backend', '' FROM generate_series(1, $2::int) n`, uuid.Nil, many); err != nil {
+		t.Fatal(err)
+	}
+	var seen reads
+	cfg := k.cfg.Shards[0].Pool.Config()
+	cfg.ConnConfig.Tracer = &seen
+	traced, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer traced.Close()
+	k.cfg.Shards[0].Pool = traced
+	k.restart(t)
+	stop := k.run(t)
+	await(t, "all are finished", func() bool {
+		var n int
+		if err := k.pools[0].QueryRow(t.Context(), `SELECT count(*) FROM "sessionStoreSignOut"`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n == 0
+	})
+	stop()
+	if n := slices.Index(seen.sql, "sessionStoreUncounted"); n >= 0 && n < many/100 {
+		t.Errorf("the first look ended after %d parts: %v", n, seen.sql)
+	}
 }
 
 // A sign-out is finished later even if the first shard is the one that is down, and leaves the

@@ -25,8 +25,10 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/placement"
 	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -216,4 +218,22 @@ func (r *Router) askStores(ctx context.Context, do func(ctx context.Context, i i
 		}
 	}
 	return nil
+}
+
+// inAll reads rows from all databases that answer.
+func inAll[T any](ctx context.Context, r *Router, scan pgx.RowToFunc[T], query string, args ...any) ([]T, error) {
+	some := make([][]T, len(r.all))
+	err := errors.Join(r.ask(ctx, func(ctx context.Context, i int, s *shard) error {
+		if !s.isUp.Load() {
+			return nil
+		}
+		return isolation.Pool{Pool: s.Pool}.Read(ctx, func(rows pgx.Rows) (err error) {
+			some[i], err = pgx.CollectRows(rows, scan)
+			return err
+		}, query, args...)
+	})...)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return slices.Concat(some...), nil
 }

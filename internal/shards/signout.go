@@ -3,17 +3,19 @@ package shards
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/isolation"
+	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
 const (
-	// mostSignOuts is how many a look for sign-outs to finish is for.
+	// mostSignOuts is how many sign-outs to finish are read at once.
 	mostSignOuts = 100
 
 	// clockTolerance is how far the clocks of two databases may differ: a session that was
@@ -61,22 +63,52 @@ const (
 SELECT "shard", "subject", "keep", "before", "reason", "by" FROM "sessionStoreSignOut"
 WHERE "shard" = ANY($1) ORDER BY "before" LIMIT $2`
 
+	// signOutsOfQuery finds those of a subject and those of everyone.
+	signOutsOfQuery = `
+SELECT "shard", "subject", "keep", "before", "reason", "by" FROM "sessionStoreSignOut" WHERE "shard" = ANY($1) AND "subject" = ANY($2)`
+
 	// forgetSignOutQuery leaves the row where the same was asked for again meanwhile.
 	forgetSignOutQuery = `DELETE FROM "sessionStoreSignOut" WHERE "shard" = $1 AND "subject" = $2 AND "keep" = $3 AND "before" = $4`
 )
 
+func scanSignOut(row pgx.CollectableRow) (o signOut, err error) {
+	err = row.Scan(&o.shard, &o.subject, &o.keep, &o.before, &o.cause.Reason, &o.cause.By)
+	return o, err
+}
+
+// signOutsOf are those that have still to reach sessions of a subject.
+func (r *Router) signOutsOf(ctx context.Context, subject string) ([]signOut, error) {
+	all, err := inAll(ctx, r, scanSignOut, signOutsOfQuery, r.able(), []string{subject, everyone})
+	if err != nil {
+		return nil, fmt.Errorf("read the notes of sign-outs: %w", err)
+	}
+	return all, nil
+}
+
+// ends reports whether a session, of its subject, is to end: it is from before the sign-out.
+func (o *signOut) ends(s sessionstore.Session) bool {
+	return o.shard == sessionid.Shard(s.ID) && s.ID != o.keep && !s.CreatedAt.After(o.before.Add(clockTolerance))
+}
+
 // finishSignOuts finishes those that a shard has a note of. Every replica does: to end a session twice is harmless.
 func (r *Router) finishSignOuts(ctx context.Context, on *shard) error {
+	for {
+		n, err := r.finishSome(ctx, on)
+		if err != nil || n < mostSignOuts {
+			return err
+		}
+	}
+}
+
+// finishSome finishes the earliest of them, and returns how many it tried to.
+func (r *Router) finishSome(ctx context.Context, on *shard) (n int, err error) {
 	var noted []signOut
-	err := (isolation.Pool{Pool: on.Pool}).Read(ctx, func(rows pgx.Rows) (err error) {
-		noted, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (o signOut, err error) {
-			err = row.Scan(&o.shard, &o.subject, &o.keep, &o.before, &o.cause.Reason, &o.cause.By)
-			return o, err
-		})
+	err = (isolation.Pool{Pool: on.Pool}).Read(ctx, func(rows pgx.Rows) (err error) {
+		noted, err = pgx.CollectRows(rows, scanSignOut)
 		return err
 	}, signOutsQuery, r.able(), mostSignOuts)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var failed []error
 	for _, o := range noted {
@@ -91,7 +123,7 @@ func (r *Router) finishSignOuts(ctx context.Context, on *shard) error {
 			failed = append(failed, err)
 		}
 	}
-	return errors.Join(failed...)
+	return len(noted), errors.Join(failed...)
 }
 
 // finish ends the sessions that are from before the sign-out, a subject's one by one: those who have
@@ -107,7 +139,7 @@ func (r *Router) finish(ctx context.Context, s *shard, o signOut) error {
 			break
 		}
 		for _, session := range page.Sessions {
-			if session.ID == o.keep || session.CreatedAt.After(o.before.Add(clockTolerance)) {
+			if !o.ends(session) {
 				continue
 			}
 			if err = store.Invalidate(ctx, session.ID, o.cause); err != nil {

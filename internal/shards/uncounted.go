@@ -77,6 +77,19 @@ DELETE FROM "sessionStoreUncounted" WHERE "waitsFor" = $1 AND "subject" = $2 AND
   FOR UPDATE SKIP LOCKED
 ))`
 
+	// forgetEndedQuery deletes notes of sessions that have ended, where only those noted can end: so a subject has no more than
+	// live sessions. One that was replaced keeps its note, which is for the session in its place, until it is cleaned up.
+	forgetEndedQuery = `
+DELETE FROM "sessionStoreUncounted" WHERE "waitsFor" = $1 AND "subject" = $2 AND "session" = ANY (ARRAY(
+  SELECT u."session" FROM "sessionStoreUncounted" u
+  WHERE u."waitsFor" = $1 AND u."subject" = $2 AND u."session" <> $3
+    AND NOT EXISTS (SELECT FROM "sessionStore" s WHERE s."id" = u."session" AND (s."revokedAt" IS NULL OR s."endReason" = '` + string(sessionstore.ReasonReplaced) + `'))
+  FOR UPDATE SKIP LOCKED
+))`
+
+	// notedSessionsQuery finds the sessions of a subject that are noted in one database.
+	notedSessionsQuery = `SELECT DISTINCT "session", "createdAt" FROM "sessionStoreUncounted" WHERE "waitsFor" = ANY($1) AND "subject" = $2`
+
 	forgetUncountedQuery = `DELETE FROM "sessionStoreUncounted" WHERE "waitsFor" = $1 AND "subject" = $2 AND "session" = $3`
 
 	// uncountedQuery leaves to other replicas what they are at.
@@ -99,9 +112,12 @@ func (r *Router) noteUncounted(ctx context.Context, on *shard, u uncounted) erro
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), watchTimeout) // the caller's time may be over
 	defer cancel()
 	batch := &pgx.Batch{}
-	if u.queue(batch, u.shards); r.cfg.SessionsPerSubjectAction == sessionstore.EndOldest {
-		for _, number := range u.shards {
+	u.queue(batch, u.shards)
+	for _, number := range u.shards {
+		if r.cfg.SessionsPerSubjectAction == sessionstore.EndOldest {
 			batch.Queue(forgetSurpassedQuery, number, u.subject, u.session, u.counted, u.shards)
+		} else {
+			batch.Queue(forgetEndedQuery, number, u.subject, u.session)
 		}
 	}
 	if err := (isolation.Pool{Pool: on.Pool}).SendBatch(ctx, batch).Close(); err != nil {
@@ -156,6 +172,7 @@ func (r *Router) settleSome(ctx context.Context, tx pgx.Tx, from uncounted) (end
 		return 0, nil, err
 	}
 	var failed []error
+	batch := &pgx.Batch{} // sent at the end: meanwhile no creation waits for a row that is deleted
 	for rest := noted; len(rest) > 0; {
 		n := slices.IndexFunc(rest, func(u uncounted) bool { return u.subject != rest[0].subject || u.waitsFor != rest[0].waitsFor })
 		if n < 0 {
@@ -164,13 +181,9 @@ func (r *Router) settleSome(ctx context.Context, tx pgx.Tx, from uncounted) (end
 		some, missing, err := r.settle(ctx, rest[:n])
 		ended += some
 		if err == nil && !slices.Contains(missing, rest[0].waitsFor) {
-			batch := &pgx.Batch{}
 			for _, u := range rest[:n] {
 				u.queue(batch, missing)
 				batch.Queue(forgetUncountedQuery, u.waitsFor, u.subject, u.session)
-			}
-			if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-				return ended, nil, err
 			}
 		}
 		if err != nil {
@@ -178,15 +191,37 @@ func (r *Router) settleSome(ctx context.Context, tx pgx.Tx, from uncounted) (end
 		}
 		rest = rest[n:]
 	}
+	if batch.Len() > 0 {
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return ended, nil, errors.Join(append(failed, err)...)
+		}
+	}
 	return ended, &noted[len(noted)-1], errors.Join(failed...)
 }
 
-// settle ends what is over the limit, as far as shards answer, and returns those that do not.
+// settle ends what is over the limit, as far as shards answer, and returns those that do not. It holds the subject's lock,
+// as a creation does: otherwise it could count a session that has ended and one that was created afterwards, and two replicas
+// could end one session each where one is over the limit.
 func (r *Router) settle(ctx context.Context, noted []uncounted) (ended int, missing []int, err error) {
-	live, missing, err := r.newest(ctx, noted[0].subject, nil)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	subject := noted[0].subject
+	holder, unlock, err := r.lockSubject(ctx, subject)
 	if err != nil {
 		return 0, nil, err
 	}
+	defer unlock()
+	live, missing, err := r.newest(ctx, subject, holder)
+	if err != nil {
+		return 0, nil, err
+	}
+	signOuts, err := r.signOutsOf(ctx, subject)
+	if err != nil {
+		return 0, nil, err
+	}
+	live = slices.DeleteFunc(live, func(s sessionstore.Session) bool {
+		return slices.ContainsFunc(signOuts, func(o signOut) bool { return o.ends(s) })
+	})
 	over := r.surplus
 	if r.cfg.SessionsPerSubjectAction == sessionstore.RefuseNew {
 		over = r.refused
@@ -230,15 +265,22 @@ func (r *Router) surplus(_ context.Context, live []sessionstore.Session, noted [
 	return ending, nil
 }
 
-// refused are the sessions noted, the newest first, as many as are over the limit now: they would not have been created. They
-// end for no other session.
+// refused are the sessions noted in any database, the newest first, as many as are over the limit now: they would not have
+// been created. They end for no other session.
 func (r *Router) refused(ctx context.Context, live []sessionstore.Session, noted []uncounted) (map[uuid.UUID]uuid.UUID, error) {
 	ending := make(map[uuid.UUID]uuid.UUID)
-	for _, u := range slices.Backward(noted) {
+	if len(live) <= r.cfg.SessionsPerSubject {
+		return ending, nil
+	}
+	sessions, err := r.notedSessions(ctx, noted[0].subject)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range sessions {
 		if len(ending) >= len(live)-r.cfg.SessionsPerSubject {
 			break
 		}
-		id, err := r.successor(ctx, u.session)
+		id, err := r.successor(ctx, id)
 		if err != nil {
 			return nil, err
 		}
@@ -247,6 +289,27 @@ func (r *Router) refused(ctx context.Context, live []sessionstore.Session, noted
 		}
 	}
 	return ending, nil
+}
+
+// notedSessions are a subject's, the newest first, of all notes that could be settled now.
+func (r *Router) notedSessions(ctx context.Context, subject string) (ids []uuid.UUID, err error) {
+	type noted struct {
+		id        uuid.UUID
+		createdAt time.Time
+	}
+	able := r.able()
+	all, err := inAll(ctx, r, func(row pgx.CollectableRow) (n noted, err error) {
+		err = row.Scan(&n.id, &n.createdAt)
+		return n, err
+	}, notedSessionsQuery, able, subject)
+	if err != nil {
+		return nil, fmt.Errorf("read the notes of sessions: %w", err)
+	}
+	slices.SortFunc(all, func(a, b noted) int { return b.createdAt.Compare(a.createdAt) })
+	for _, n := range all {
+		ids = append(ids, n.id)
+	}
+	return ids, nil
 }
 
 // successor is the session itself, or the one that has its place now.

@@ -370,3 +370,125 @@ INSERT INTO "sessionStoreUncounted" SELECT 99, 'user-' || n, gen_random_uuid(), 
 		t.Error("a shard with a note was removed")
 	}
 }
+
+// A subject whose sign-out everywhere still waits for the shard is not signed out again because of the sessions that it
+// ends there: however many sign-outs are to be finished first, and whichever database has the note.
+func TestTheLimitAfterASignOutEverywhere(t *testing.T) {
+	t.Parallel()
+	const down, many = 1, 250
+	o := outage{down: down}
+	k, stop, start := o.setup(t, limited(1, sessionstore.RefuseNew))
+	old := k.on(t, down, "ada")
+	end := o.takeAway(t, k, stop)
+	for _, pool := range []int{0, 2} {
+		if _, err := k.pools[pool].Exec(t.Context(), `
+INSERT INTO "sessionStoreSignOut" ("shard", "subject", "keep", "before", "reason", "by")
+SELECT $1, 'user-' || n, $2, now() - interval '1 minute', 'backend', '' FROM generate_series(1, $3::int) n`, down, uuid.Nil, many); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := k.InvalidateSubject(t.Context(), "ada", uuid.Nil); !errors.Is(err, sessionstore.ErrUnavailable) {
+		t.Fatalf("a sign-out did not need the shard that is down: %v", err)
+	}
+	since := k.in(t, "ada")
+
+	end()
+	start()
+	k.awaitLimit(t)
+	k.wantLive(t, "the session from after the sign-out", since.ID)
+	await(t, "the sign-out is finished", func() bool {
+		h, err := k.History(t.Context(), old.ID)
+		return err == nil && h.Session.Ended.Reason == sessionstore.ReasonBackend
+	})
+}
+
+// Replicas that settle notes of the same subject in two databases end together as many sessions as are over the limit, and the
+// newest first.
+func TestTheLimitIsSettledOnceForASubject(t *testing.T) {
+	t.Parallel()
+	const down, other = 1, 2
+	o := outage{down: down}
+	k, stop, start := o.setup(t, limited(2, sessionstore.RefuseNew))
+	k.weigh(t, 1, 0, 0)
+	old := k.on(t, down, "ada")
+	end := o.takeAway(t, k, stop)
+	home := k.in(t, "ada")
+	guest, _, err := k.stores[other].Create(t.Context(), sessionstore.CreateParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest, _, err := k.Replace(t.Context(), sessionstore.Replaced{SessionID: guest.ID}, sessionstore.CreateParams{Subject: "ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := k.notes(t, down); n != 2 {
+		t.Fatalf("%d notes, want one on each shard that is up", n)
+	}
+
+	// No session can end until both replicas wait for something.
+	release := func() {}
+	for i, id := range map[int]uuid.UUID{0: home.ID, other: newest.ID} {
+		tx, err := k.pools[i].Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(t.Context(), `SELECT FROM "sessionStore" WHERE "id" = $1 FOR UPDATE`, id); err != nil {
+			t.Fatal(err)
+		}
+		before := release
+		release = func() {
+			before()
+			if err := tx.Rollback(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	end()
+	start()
+	for range 2 {
+		k.restart(t)
+		k.run(t)
+	}
+	await(t, "both replicas are at the notes", func() bool {
+		var n int
+		if err := k.pools[0].QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE "wait_event_type" = 'Lock' AND "datname" = ANY ($1)`,
+			[]string{k.pools[0].Config().ConnConfig.Database, k.pools[other].Config().ConnConfig.Database}).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n >= 2
+	})
+	release()
+	await(t, "nothing is left to be settled", func() bool { return k.notes(t) == 0 })
+	k.wantLive(t, "the first two", old.ID, home.ID)
+	k.wantEnded(t, "the newest", newest.ID, uuid.Nil)
+}
+
+// Where the limit refuses sessions, a subject that signs in and out again and again while a shard is down leaves no note of
+// each time.
+func TestNotesOfSessionsThatHaveEnded(t *testing.T) {
+	t.Parallel()
+	o := outage{down: 1}
+	k, stop, _ := o.setup(t, limited(2, sessionstore.RefuseNew))
+	o.takeAway(t, k, stop)
+	live := k.in(t, "ada")
+	for range 10 {
+		if err := k.Invalidate(t.Context(), k.in(t, "ada").ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := k.notes(t, o.down); n > 2 {
+		t.Errorf("%d notes of a subject with one live session and a last one", n)
+	}
+	if n := k.notesOf(t, live.ID); n != 1 {
+		t.Errorf("%d notes of the session that is live, want 1", n)
+	}
+}
+
+// notesOf counts a session's, on its own shard.
+func (k *kit) notesOf(t *testing.T, id uuid.UUID) (n int) {
+	t.Helper()
+	if err := k.pools[sessionid.Shard(id)].QueryRow(t.Context(), `SELECT count(*) FROM "sessionStoreUncounted" WHERE "session" = $1`, id).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

@@ -21,7 +21,7 @@ export interface ErrorDetails {
 /** A call that failed. It never contains the service key, nor a token. */
 export class LatchkeyError extends Error {
   override readonly name = "LatchkeyError";
-  /** The answer's status, or 0 if there was no answer. */
+  /** The answer's status, or 0 if there was no answer. Below 400, the answer was not the service's. */
   readonly status: number;
   readonly code: ErrorCode;
   /** The request's id in the service's log. */
@@ -48,6 +48,6 @@ export class LatchkeyError extends Error {
 
   /** unavailable says that nothing is known about a token or a session: your answer is 503, never 401. */
   get unavailable(): boolean {
-    return this.status === 0 || this.status === 429 || this.status >= 500;
+    return this.status < 400 || this.status === 429 || this.status >= 500;
   }
 }

@@ -78,7 +78,7 @@ export class Sessions {
   /** create makes a session and its tokens, after your own code has checked who the user is. */
   async create(session: NewSession = {}, { idempotencyKey = randomUUID(), signal }: CreateOptions = {}): Promise<CreatedSession> {
     const headers = { "Idempotency-Key": `"${idempotencyKey}"` };
-    return this.#call({ operation: "createSession", method: "POST", path: "/v1/sessions", json: session, headers, resend: true, signal });
+    return this.#call({ operation: "createSession", method: "POST", path: "/v1/sessions", json: session, headers, resend: true, is: isPair, signal });
   }
 
   /** introspect asks about an access token: its claims and its session, or only `{active: false}`. A refresh token is never active. */
@@ -91,7 +91,7 @@ export class Sessions {
     if (!confirm) form["confirm"] = "false";
     if (dpop) Object.assign(form, { dpop: dpop.proof, dpop_htm: dpop.method, dpop_htu: dpop.url });
     const mark = this.#cache.mark();
-    const call: Call = { operation: "introspectToken", method: "POST", path: "/oauth2/introspect", form, resend: !dpop, signal };
+    const call: Call = { operation: "introspectToken", method: "POST", path: "/oauth2/introspect", form, resend: !dpop, is: isIntrospection, signal };
     const { body, headers, sent } = await this.#internal.send<Introspection>(call);
     if (remembers) this.#cache.put(token, body, sent, headers.get("Date"), mark);
     return body;
@@ -187,7 +187,8 @@ export class Sessions {
    */
   async refresh(refreshToken: string, { signal }: CallOptions = {}): Promise<TokenResponse> {
     const form = { grant_type: "refresh_token", refresh_token: refreshToken };
-    return (await this.#issuer().send<TokenResponse>({ operation: "refreshTokens", method: "POST", path: "/oauth2/token", form, resend: true, signal })).body;
+    const call: Call = { operation: "refreshTokens", method: "POST", path: "/oauth2/token", form, resend: true, is: isPair, signal };
+    return (await this.#issuer().send<TokenResponse>(call)).body;
   }
 
   /** revoke ends the session of an access or a refresh token (RFC 7009). A token that is no longer valid is not an error. */
@@ -257,6 +258,15 @@ interface Write {
   query?: Record<string, boolean>;
   signal: AbortSignal | undefined;
   stored: () => Promise<Versioned<unknown>>;
+}
+
+function isIntrospection(body: unknown): boolean {
+  return typeof (body as Partial<Introspection> | null)?.active === "boolean";
+}
+
+function isPair(body: unknown): boolean {
+  const pair = body as Partial<TokenResponse> | null;
+  return typeof pair?.access_token === "string" && typeof pair.refresh_token === "string";
 }
 
 function isConflict(error: unknown): error is LatchkeyError {

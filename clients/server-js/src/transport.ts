@@ -24,6 +24,8 @@ export interface Call {
   headers?: Record<string, string>;
   /** Whether the request can safely be repeated. */
   resend: boolean;
+  /** Whether JSON is an answer to this call: something on the way may answer with JSON, too. Default: all is. */
+  is?: (body: unknown) => boolean;
   /** How many milliseconds longer than usual the service may take. */
   longer?: number;
   signal?: AbortSignal | undefined;
@@ -86,8 +88,8 @@ export class Transport {
     }
     const body = parse(text);
     if (!answer.ok) throw refusal(call.operation, answer, body, resent);
-    if (answer.status !== 204 && body === undefined) {
-      throw new LatchkeyError(`${call.operation}: ${answer.status} without JSON`, answer.status, "unexpected_answer", { resent });
+    if (answer.status !== 204 && (body === undefined || call.is?.(body) === false)) {
+      throw new LatchkeyError(`${call.operation}: ${answer.status} with something else than its answer`, answer.status, "unexpected_answer", { resent });
     }
     return { body: body as T, headers: answer.headers, sent };
   }

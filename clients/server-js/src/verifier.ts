@@ -41,6 +41,12 @@ const invalid = [
   errors.JWSSignatureVerificationFailed, errors.JWKSNoMatchingKey, errors.JOSEAlgNotAllowed, errors.JOSENotSupported,
 ];
 
+/** How often the keys are fetched, in milliseconds. The service publishes a new key for at least this long before it signs. */
+const keysEvery = 300_000;
+
+/** How long after a fetch no token can cause another. */
+const keysRest = 5000;
+
 /** Verifier follows the feed of revocations from its making on, until it is closed. One for the whole process is enough. */
 export class Verifier {
   /** The known revoked sessions. */
@@ -49,17 +55,21 @@ export class Verifier {
   readonly #keys: ReturnType<typeof createRemoteJWKSet>;
   readonly #sessions: Sessions;
   readonly #end = new AbortController();
+  readonly #fetching: ReturnType<typeof setInterval>;
 
   constructor(options: VerifierOptions) {
     this.#options = { keys: `${options.issuer}/.well-known/jwks.json`, bound: 1000, timeout: 1000, ...options };
     const { internal, serviceKey, keys, bound, timeout } = this.#options;
-    this.#keys = createRemoteJWKSet(new URL(keys));
+    // Known keys stay in use while they cannot be fetched, and one that was revoked does not for long.
+    this.#keys = createRemoteJWKSet(new URL(keys), { cacheMaxAge: Infinity, cooldownDuration: keysRest });
+    this.#fetching = setInterval(() => void this.#keys.reload().catch(() => {}), keysEvery).unref();
     this.#sessions = new Sessions({ internal, serviceKey, timeout, retries: 0 });
     void this.revocations.follow(`${internal}/v1/revocations`, serviceKey, bound, this.#end.signal);
   }
 
   /** close stops following. */
   close(): void {
+    clearInterval(this.#fetching);
     this.#end.abort();
   }
 

@@ -24,7 +24,7 @@ test("nothing is remembered unless it is asked for", async (t) => {
 
 test("an active token is remembered, until the session is changed from here", async (t) => {
   const { client, asks } = await counted(t, { for: 5000 });
-  const create = () => client.create({ subject: `user-${crypto.randomUUID()}`, data: { n: 1 } });
+  const create = () => client.create({ subject: `user-${crypto.randomUUID()}`, data: { n: 1 }, access_token_ttl: 600 });
   const { access_token: token, refresh_token, session } = await create();
   assert.deepEqual(await asks(token), [1, true]);
   assert.deepEqual(await asks(token), [0, true]);

@@ -167,7 +167,7 @@ test("a request is sent again only where that is safe, and may help", async (t) 
   assert.deepEqual(await count([{ status: 400 }]), [1, 400, false]);
   assert.deepEqual(await count([{ ...unavailable, headers: { "Retry-After": "30" } }]), [1, 503, false], "the caller is told to wait");
 
-  const keys = await fake(t, (n) => (n === 1 ? unavailable : { status: 201 }));
+  const keys = await fake(t, (n) => (n === 1 ? unavailable : { status: 201, json: { access_token: "a", refresh_token: "r" } }));
   await sessions({ internal: keys.url }).create({ data: {} });
   const [first, second] = keys.seen.map((request) => request.headers["idempotency-key"]);
   assert.match(first, /^"[0-9a-f-]{36}"$/);
@@ -176,6 +176,18 @@ test("a request is sent again only where that is safe, and may help", async (t) 
 
   const proxy = await listen(t, (request, response) => response.end("<html>"));
   assert.deepEqual([(await failure(sessions({ internal: proxy.url }).get(crypto.randomUUID()))).code], ["unexpected_answer"]);
+});
+
+test("an answer that is not the service's says nothing about a token", async (t) => {
+  const pair = { access_token: "a", refresh_token: "r", token_type: "Bearer", expires_in: 900 };
+  for (const json of [{}, null, [], "active", 7, { message: "down for maintenance" }, { active: null }, { active: "false" }, { ...pair, access_token: null }, { ...pair, refresh_token: undefined }]) {
+    const proxy = await fake(t, () => ({ json }));
+    const client = sessions({ internal: proxy.url, public: proxy.url });
+    for (const call of [client.introspect("x"), client.refresh("x"), client.create()]) {
+      const { code, status, unavailable } = await failure(call);
+      assert.deepEqual([code, status, unavailable], ["unexpected_answer", 200, true], inspect(json));
+    }
+  }
 });
 
 test("what cannot be sent is the caller's mistake, not an outage", async (t) => {

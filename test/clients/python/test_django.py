@@ -122,7 +122,7 @@ class TestEngine(unittest.TestCase):
         return client
 
     def live(self):
-        return sessions._call("GET", "/v1/sessions", params={"subject": str(self.user.pk)}).json()["sessions"]
+        return sessions._call("GET", "/v1/sessions", {"sessions": list}, params={"subject": str(self.user.pk)})["sessions"]
 
     def test_life(self):
         client = browser()

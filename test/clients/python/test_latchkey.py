@@ -1,4 +1,5 @@
 """examples/python against the built service, whose addresses are in the environment."""
+import json
 import os
 import re
 import sys
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 sys.path.insert(0, os.environ["EXAMPLE"])
 from latchkey import LatchkeyError, Sessions  # noqa: E402
+import latchkey_verifier  # noqa: E402
 from latchkey_verifier import InvalidToken, Verifier  # noqa: E402
 
 INTERNAL, ISSUER, KEY = os.environ["INTERNAL"], os.environ["ISSUER"], os.environ["SERVICE_KEY"]
@@ -28,7 +30,7 @@ def sessions(internal=INTERNAL, key=KEY, **more):
 
 
 class Network:
-    """Passes requests on. next is given each method first: "lost" loses the answer, a number is the answer, a function runs before it.
+    """Passes requests on. next is given each method first: "lost" loses the answer, a number or a text is the answer, a function runs before it.
 
     Requests whose path has what is silent are answered with 503.
     """
@@ -45,6 +47,11 @@ class Network:
                     self.send_response(fate)
                     self.send_header("Retry-After", "1" if fate == 503 else "30")
                     self.end_headers()
+                    return
+                if isinstance(fate, bytes):
+                    self.send_response(200)
+                    self.end_headers()
+                    self.wfile.write(fate)
                     return
                 address = urlsplit(internal)
                 service = HTTPConnection(address.hostname, address.port)
@@ -183,6 +190,14 @@ class TestSessions(unittest.TestCase):
         network.next = lambda method: "lost"
         self.assertTrue(self.refused("no_answer", 0, lambda: sessions(network.url, retries=0).get(session)).unavailable)
 
+    def test_answers_of_others(self):
+        network = Network(self)
+        client = Sessions(network.url, KEY, public=network.url)
+        for text in (b"<html>", b'{"active":tr', b"{}", b"null", b"[]", b'"active"', b'{"message":"down"}', b'{"active":null}', b'{"access_token":"a"}'):
+            network.next = lambda method, text=text: text
+            for call in (lambda: client.introspect("x"), lambda: client.refresh("x"), lambda: client.create()):
+                self.assertTrue(self.refused("unexpected_answer", 200, call).unavailable, text)
+
 
 class TestVerifier(unittest.TestCase):
     def verifier(self, internal=INTERNAL, **more):
@@ -311,6 +326,75 @@ class TestVerifier(unittest.TestCase):
             with self.assertRaises(LatchkeyError) as caught:
                 unsure.verify(live["access_token"])
             self.assertTrue(caught.exception.unavailable)
+
+    def test_answers_of_others(self):
+        network, created = Network(self), sessions().create(access_token_ttl=600)
+        verifier = self.verifier(network.url, bound=0, keys=network.url + "/.well-known/jwks.json")  # asks about each token
+        texts = b"<html>", b"{}", b"null", b"[]", b'{"keys":{}}', b'{"keys":[{}]}', b'{"keys":[{"kid":"x","alg":"x","kty":"x"}]}'
+        for text in texts:
+            network.next = lambda method, text=text: text
+            with self.assertRaises(LatchkeyError) as caught:
+                verifier.verify(created["access_token"])
+            self.assertTrue(caught.exception.unavailable, text)
+            verifier._next_look = 0
+        verifier = self.verifier(network.url, bound=0)
+        network.next = lambda method: None
+        verifier.verify(created["access_token"])
+        for text in texts:
+            network.next = lambda method, text=text: text
+            with self.assertRaises(LatchkeyError) as caught:
+                verifier.verify(created["access_token"])
+            self.assertTrue(caught.exception.unavailable, text)
+
+    def test_revoked_key(self):
+        network, live = Network(self, ISSUER), sessions().create(access_token_ttl=600)
+        every, latchkey_verifier.KEYS_EVERY = latchkey_verifier.KEYS_EVERY, 0.05
+        try:
+            verifier = self.verifier(bound=3600, keys=network.url + "/.well-known/jwks.json")
+            self.until(lambda: verifier.age() < 3600)
+            verifier.verify(live["access_token"])
+            network.next = lambda method: 503
+            asked = network.count
+            self.until(lambda: network.count > asked + 1)
+            verifier.verify(live["access_token"])  # known keys stay in use
+            other = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()).public_key()))
+            text = json.dumps({"keys": [{**other, "kid": "other", "alg": "ES256"}]}).encode()
+            network.next = lambda method: text
+            self.until(lambda: self.refuses(verifier, live["access_token"]))
+            verifier.close()
+        finally:
+            latchkey_verifier.KEYS_EVERY = every
+
+    def test_slow_keys(self):
+        """Nobody waits for a key that someone made up."""
+        verifier, live, network = self.verifier(bound=3600), sessions().create(access_token_ttl=600), Network(self, ISSUER)
+        self.until(lambda: verifier.age() < 3600)
+        verifier.verify(live["access_token"])
+        asked, answer = threading.Event(), threading.Event()
+        network.next = lambda method: (asked.set(), answer.wait(60), 503)[2]
+        verifier._url, verifier._next_look = network.url, 0
+        unknown = jwt.encode({}, "x" * 32, "HS256", {"kid": "unknown", "typ": "at+jwt"})
+        results = []
+
+        def ask():
+            try:
+                results.append(self.refuses(verifier, unknown))
+            except LatchkeyError as error:
+                results.append(error.unavailable and "unavailable")
+
+        threads = [threading.Thread(target=ask) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        self.assertTrue(asked.wait(60))
+        known = threading.Thread(target=verifier.verify, args=(live["access_token"],), daemon=True)
+        known.start()
+        known.join(4)  # the answer takes longer
+        self.assertFalse(known.is_alive())
+        answer.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(results, ["unavailable"] * 5)
+        self.assertLess(network.count, 5, "not each of them looks")
 
     def test_shards(self):
         network = Network(self, os.environ["SHARDED_INTERNAL"])
