@@ -81,6 +81,10 @@ func TestMemoryFillsUp(t *testing.T) {
 		if known := m.known(t, 0, n); float64(known) < 0.995*float64(n) {
 			t.Errorf("of %d tokens %d are known", n, known)
 		}
+		filled(t, m, 0, n, time.Hour) // as by a second request at the same time
+		if kept, known := m.kept(), m.known(t, 0, n); kept != known {
+			t.Errorf("%d tokens take %d places", known, kept)
+		}
 	}
 }
 
@@ -106,6 +110,55 @@ func TestMemoryKeepsWhatIsPresentedAgain(t *testing.T) {
 	}
 }
 
+// Whichever tokens of a full bucket were presented again, the others are forgotten first.
+// It makes no difference who had the places before.
+func TestMemoryForgetsWhatIsNotPresentedAgain(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for again := range 1 << bucketPlaces {
+		m := memoryOf(bucketPlaces, func() time.Time { return now })
+		for first := 0; first < 200; first += 100 {
+			filled(t, m, first, first+bucketPlaces, time.Minute)
+			for n := range bucketPlaces {
+				if again>>n&1 == 1 {
+					m.known(t, first+n, first+n+1)
+				}
+			}
+			for n := range bucketPlaces {
+				if again>>n&1 == 0 {
+					filled(t, m, first+50+n, first+51+n, time.Minute)
+					m.known(t, first+50+n, first+51+n)
+				}
+			}
+			for n := range bucketPlaces {
+				if known := m.known(t, first+n, first+n+1); known != again>>n&1 {
+					t.Errorf("%07b were presented again, of number %d are known: %d", again, first+n, known)
+				}
+			}
+			now = now.Add(time.Hour)
+		}
+	}
+}
+
+// When all tokens of a bucket were presented again, any is forgotten, and the others must
+// be presented again.
+func TestMemoryOfWhatIsPresentedAgain(t *testing.T) {
+	t.Parallel()
+	const n = bucketPlaces
+	m := memoryOf(n, time.Now)
+	filled(t, m, 0, n, time.Hour)
+	m.known(t, 0, n)
+	filled(t, m, n, n+1, time.Hour)
+	left := 0
+	for m.known(t, n-1-left, n-left) == 0 {
+		left++
+	}
+	filled(t, m, n+1, n+2, time.Hour)
+	if known := m.known(t, n-1-left, n-left) + m.known(t, n+1, n+2); known != 2 {
+		t.Error("the only one that was presented again is forgotten")
+	}
+}
+
 // A token is forgotten when it has expired: what a client no longer sends is not kept.
 func TestMemoryForgetsWhatExpires(t *testing.T) {
 	t.Parallel()
@@ -122,6 +175,13 @@ func TestMemoryForgetsWhatExpires(t *testing.T) {
 	filled(t, m, 1100, 1200, time.Hour) // as many as there are buckets
 	if kept := m.kept(); kept != 50+200 {
 		t.Errorf("%d tokens are kept, %d of which have not expired", kept, 50+200)
+	}
+
+	filled(t, m, 2000, 5000, time.Minute)
+	now = now.Add(time.Hour + time.Minute)
+	filled(t, m, 5000, 5050, time.Hour) // half of the buckets are still full of what has expired
+	if known := m.known(t, 5000, 5050); known != 50 {
+		t.Errorf("of 50 tokens, and others that have expired, %d are known", known)
 	}
 }
 
