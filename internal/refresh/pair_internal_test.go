@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What a pair or a session has of its own counts; the rules' defaults fill in the rest.
+// A pair's own grace counts, and a session's own lifetimes; the rules' defaults fill in the rest.
 func TestOwnValuesCount(t *testing.T) {
 	t.Parallel()
 	defaults := Lifetimes{AccessToken: time.Minute, RefreshToken: time.Hour, Session: 24 * time.Hour}
