@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -27,6 +28,7 @@ type scripted struct {
 	*memstore.Store
 	gets            []error // of the first calls, nil for none
 	refresh, update error
+	invalidate      error
 	by              time.Duration
 	unconfirmed     []bool
 }
@@ -53,6 +55,13 @@ func (s *scripted) Update(ctx context.Context, id uuid.UUID, checksum string, da
 		return "", s.update
 	}
 	return s.Store.Update(ctx, id, checksum, data)
+}
+
+func (s *scripted) Invalidate(ctx context.Context, id uuid.UUID, cause ...sessionstore.Cause) error {
+	if s.invalidate != nil {
+		return s.invalidate
+	}
+	return s.Store.Invalidate(ctx, id, cause...)
 }
 
 // newScripted is a store with a session, which is in the cookies.
@@ -142,11 +151,14 @@ func TestStoresAnswers(t *testing.T) {
 }
 
 // A sign-out or a sign-in beside the middleware fails in an outage: the session that the request has would
-// live on. Tokens that are not valid hinder neither.
+// live on. Tokens that are not valid hinder neither, nor does a session that is gone.
 func TestSignOutsInAnOutage(t *testing.T) {
 	t.Parallel()
-	for err, want := range map[error]error{
-		sessionstore.ErrUnavailable: sessionstore.ErrUnavailable, sessionstore.ErrEnded: nil, sessionstore.ErrNotFound: nil, tokens.ErrWrongType: nil,
+	for _, test := range []struct{ read, end, want error }{
+		{sessionstore.ErrUnavailable, nil, sessionstore.ErrUnavailable},
+		{nil, sessionstore.ErrUnavailable, sessionstore.ErrUnavailable},
+		{sessionstore.ErrEnded, nil, nil}, {sessionstore.ErrNotFound, nil, nil}, {tokens.ErrWrongType, nil, nil},
+		{nil, sessionstore.ErrNotFound, nil}, {nil, nil, nil},
 	} {
 		for name, do := range map[string]func(*sessionhttp.Manager[cart], http.ResponseWriter, *http.Request) error{
 			"out": func(m *sessionhttp.Manager[cart], w http.ResponseWriter, r *http.Request) error { return m.End(w, r) },
@@ -156,16 +168,68 @@ func TestSignOutsInAnOutage(t *testing.T) {
 			},
 		} {
 			store, ann := newScripted(t, sessionstore.Config{})
-			store.gets, store.refresh = []error{err}, err
+			store.gets, store.refresh, store.invalidate = []error{test.read}, test.read, test.end
 			manager := sessionhttp.New[cart](store, sessionhttp.Config{Transport: sessionhttp.Cookies{}})
 			w := ann.send(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if got := do(manager, w, r); !errors.Is(got, want) {
-					t.Errorf("signing %s with %v: %v, want %v", name, err, got, want)
+				if got := do(manager, w, r); !errors.Is(got, test.want) {
+					t.Errorf("signing %s, %+v: %v", name, test, got)
 				}
 			}), http.MethodPost)
-			if answered := w.Header()["Set-Cookie"] != nil; answered != (want == nil) {
-				t.Errorf("signing %s with %v: the cookies change: %t", name, err, answered)
+			if answered := w.Header()["Set-Cookie"] != nil; answered != (test.want == nil) {
+				t.Errorf("signing %s, %+v: the cookies change: %t", name, test, answered)
 			}
+		}
+	}
+}
+
+// A change that cannot be stored replaces the response, once, whichever way the handler writes it: nothing of
+// the handler's is sent, and it learns that. What was set before the handler stays.
+func TestResponsesThatAreReplaced(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]func(http.ResponseWriter) (int64, error){
+		"Write": func(w http.ResponseWriter) (int64, error) {
+			n, err := io.WriteString(w, "done")
+			return int64(n), err
+		},
+		"WriteHeader": func(w http.ResponseWriter) (int64, error) {
+			w.WriteHeader(http.StatusCreated)
+			n, err := io.WriteString(w, "done")
+			return int64(n), err
+		},
+		"ReadFrom": func(w http.ResponseWriter) (int64, error) { return io.Copy(w, strings.NewReader("done")) },
+		"ReadFrom, begun": func(w http.ResponseWriter) (int64, error) {
+			w.WriteHeader(http.StatusOK)
+			return io.Copy(w, struct{ io.Reader }{strings.NewReader("done")})
+		},
+		"Flush": func(w http.ResponseWriter) (int64, error) { return 0, http.NewResponseController(w).Flush() },
+	} {
+		store, ann := newScripted(t, sessionstore.Config{})
+		store.update = sessionstore.ErrUnavailable
+		failed := 0
+		manager := sessionhttp.New[cart](store, sessionhttp.Config{
+			Transport: sessionhttp.Cookies{}, Logger: new(logs).logger(),
+			OnError: func(w http.ResponseWriter, r *http.Request, err error) {
+				failed++
+				sessionhttp.Error(w, r, err)
+			},
+		})
+		w := ann.send(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Outer", "stays")
+			manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				update(r.Context(), t, manager.From(r.Context()), func(c *cart) { c.Items = []string{"milk"} })
+				w.Header().Set("X-Inner", "goes")
+				for range 2 {
+					if n, err := write(w); n != 0 || err == nil {
+						t.Errorf("%s: %d bytes, %v", name, n, err)
+					}
+				}
+			})).ServeHTTP(w, r)
+		}), http.MethodPost)
+		if got := fmt.Sprintf("%d %s", w.Code, w.Body); got != "503 Service Unavailable\n" || failed != 1 {
+			t.Errorf("%s: %q, %d errors", name, got, failed)
+		}
+		if w.Header().Get("X-Outer") != "stays" || w.Header().Get("X-Inner") != "" {
+			t.Errorf("%s: %v", name, w.Header())
 		}
 	}
 }
