@@ -355,6 +355,18 @@ func TestFormTokens(t *testing.T) {
 		t.Fatalf("%q, %q, %v, the secret is of %d bytes", faster, token, err, len(stored))
 	}
 
+	ended, eve := newScripted(t, sessionstore.Config{})
+	ending := sessionhttp.New[guarded](ended, cfg)
+	eve.send(t, ending.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if err := ending.From(r.Context()).End(r.Context()); err != nil {
+			t.Error(err)
+		}
+		of := sessionhttp.NewForms(ending, func(g *guarded) *[]byte { return &g.Secret })
+		if token, err := of.Token(r.Context()); err == nil {
+			t.Errorf("of a session that has ended: %q", token)
+		}
+	})), http.MethodGet)
+
 	served := false
 	guard := manager.Handler(forms.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served = true })))
 	for _, test := range []struct {
