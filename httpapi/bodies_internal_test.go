@@ -273,6 +273,7 @@ func TestParameters(t *testing.T) {
 		"wait=30":                {wait: 30 * time.Second},
 		"wait=31":                invalid("wait", noWait),
 		"wait=256":               invalid("wait", noWait),
+		"wait=x":                 invalid("wait", noWait),
 		"wait=":                  invalid("wait", "It is empty."),
 		"cursor=%ff":             invalid("cursor", "It is not valid UTF-8."),
 		"cursor=x&cursor=x":      {problem: problem{code: codeDuplicateParameter, parameter: "cursor"}},
@@ -350,6 +351,11 @@ func TestAccepts(t *testing.T) {
 	} {
 		if got := accepts(withHeader(t, "Accept", test.values...), "application/jwt"); got != test.want {
 			t.Errorf("%s: %v", name, got)
+		}
+	}
+	for accept, want := range map[string]bool{"text/event-stream": true, "application/json": false} {
+		if got := wantsEvents(withHeader(t, "Accept", accept)); got != want {
+			t.Errorf("%s: a stream of events: %v", accept, got)
 		}
 	}
 }

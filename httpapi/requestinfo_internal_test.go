@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/go-chi/chi/v5"
 )
 
 // An id that a caller chooses goes into logs and headers: anything else than one is replaced.
@@ -44,6 +46,22 @@ func TestMethodOf(t *testing.T) {
 	} {
 		if got := methodOf(&http.Request{Method: method}); got != want {
 			t.Errorf("%q is %q, want %q", method, got, want)
+		}
+	}
+}
+
+// A log line has the pattern of a route, not what a caller chose in its place.
+func TestRouteOf(t *testing.T) {
+	t.Parallel()
+	router := chi.NewRouter()
+	got := ""
+	note := func(_ http.ResponseWriter, r *http.Request) { got = routeOf(r) }
+	router.Get("/v1/sessions/{id}", note)
+	router.NotFound(note)
+	for path, want := range map[string]string{"/v1/sessions/1": "/v1/sessions/{id}", "/a": "none"} {
+		router.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody))
+		if got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
 		}
 	}
 }

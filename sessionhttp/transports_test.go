@@ -133,7 +133,19 @@ func TestPartsOfATokenAreKept(t *testing.T) {
 	const part = 3840
 	for n, want := range map[int]int{1: 1, part: 1, part + 1: 2, 2 * part: 2, 2*part + 1: 3, tokens.MaxTokenBytes: 4} {
 		h := http.Header{}
-		sessionhttp.Cookies{}.Write(h, sessionstore.TokenPair{AccessToken: tokens.Secret(strings.Repeat("x", n)), RefreshToken: "r"})
+		var token tokens.Secret
+		for len(token) < n {
+			token += tokens.Secret(fmt.Sprint(len(token), "."))
+		}
+		token = token[:n]
+		sessionhttp.Cookies{}.Write(h, sessionstore.TokenPair{AccessToken: token, RefreshToken: "r"})
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+		for _, cookie := range (&http.Response{Header: h}).Cookies() {
+			r.AddCookie(cookie)
+		}
+		if presented, err := (sessionhttp.Cookies{}).Read(r); err != nil || presented.Access != token {
+			t.Errorf("a token of %d bytes is read as one of %d (%v)", n, len(presented.Access), err)
+		}
 		if got := len(h["Set-Cookie"]) - 1; got != want {
 			t.Errorf("a token of %d bytes is in %d cookies, want %d", n, got, want)
 		}

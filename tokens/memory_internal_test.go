@@ -61,6 +61,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	for _, remember := range []int{1, 2, 7, 8, 100, 5000} {
 		m := memoryOf(remember, time.Now)
 		filled(t, m, 0, 3*remember, time.Hour)
+		m.known(t, 0, 3*remember)
+		filled(t, m, 0, 3*remember, time.Hour) // as by requests at the same time: no token takes two places
 		kept, known := m.kept(), m.known(t, 0, 3*remember)
 		if kept > remember || kept != known || float64(kept) < 0.8*float64(remember) && remember > 8 || kept < 1 {
 			t.Errorf("of %d tokens %d are kept and %d known, %d are to be", 3*remember, kept, known, remember)
@@ -106,6 +108,60 @@ func TestMemoryKeepsWhatIsPresentedAgain(t *testing.T) {
 	}
 }
 
+// Whichever tokens of a full bucket were presented again, the others are forgotten first.
+// It makes no difference who had the places before.
+func TestMemoryForgetsWhatIsNotPresentedAgain(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for again := range 1 << bucketPlaces {
+		m := memoryOf(bucketPlaces, func() time.Time { return now })
+		for first := 0; first < 200; first += 100 {
+			filled(t, m, first, first+bucketPlaces, time.Minute)
+			for n := range bucketPlaces {
+				if again>>n&1 == 1 {
+					m.known(t, first+n, first+n+1)
+				}
+			}
+			for m.swept = range bucketPlaces { // whichever bucket was swept
+				b, i := m.place([2]uint32{})
+				if n := int(b.claims[i].Load().Generation) - first; again != 1<<bucketPlaces-1 && again>>n&1 == 1 {
+					t.Errorf("%07b were presented again, number %d is forgotten", again, first+n)
+				}
+			}
+			for n := range bucketPlaces {
+				if again>>n&1 == 0 {
+					filled(t, m, first+50+n, first+51+n, time.Minute)
+					m.known(t, first+50+n, first+51+n)
+				}
+			}
+			for n := range bucketPlaces {
+				if known := m.known(t, first+n, first+n+1); known != again>>n&1 {
+					t.Errorf("%07b were presented again, of number %d are known: %d", again, first+n, known)
+				}
+			}
+			now = now.Add(time.Hour)
+		}
+	}
+}
+
+// When all tokens of a bucket were presented again, any is forgotten, and the others must
+// be presented again.
+func TestMemoryOfWhatIsPresentedAgain(t *testing.T) {
+	t.Parallel()
+	const n = bucketPlaces
+	m := memoryOf(n, time.Now)
+	filled(t, m, 0, n, time.Hour)
+	for next := n; next < 3*n; next++ {
+		m.known(t, 0, 2000)
+		filled(t, m, next, next+1, time.Hour)
+		m.known(t, next, next+1)
+		filled(t, m, 1000+next, 1001+next, time.Hour)
+		if m.known(t, next, next+1) != 1 {
+			t.Errorf("token %d is forgotten, the only one that was presented again", next)
+		}
+	}
+}
+
 // A token is forgotten when it has expired: what a client no longer sends is not kept.
 func TestMemoryForgetsWhatExpires(t *testing.T) {
 	t.Parallel()
@@ -122,6 +178,13 @@ func TestMemoryForgetsWhatExpires(t *testing.T) {
 	filled(t, m, 1100, 1200, time.Hour) // as many as there are buckets
 	if kept := m.kept(); kept != 50+200 {
 		t.Errorf("%d tokens are kept, %d of which have not expired", kept, 50+200)
+	}
+
+	filled(t, m, 2000, 5000, time.Minute)
+	now = now.Add(time.Hour + time.Minute)
+	filled(t, m, 5000, 5050, time.Hour) // half of the buckets are still full of what has expired
+	if known := m.known(t, 5000, 5050); known != 50 {
+		t.Errorf("of 50 tokens, and others that have expired, %d are known", known)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -107,6 +108,12 @@ func TestOneCallsErrorIsNoOthers(t *testing.T) {
 			t.Errorf("%d: %s", i, answer)
 		}
 	}
+	q := newNumbers()
+	two := []*Call[int]{{Of: 3, ctx: t.Context(), turn: make(chan []*Call[int])}, {Of: 4, ctx: t.Context(), turn: make(chan []*Call[int])}}
+	q.statement = refuse
+	if q.run(two); !two[0].alone || !two[1].alone {
+		t.Error("the statement of two calls fails, and they are not repeated")
+	}
 
 	asked := 0
 	alone := newNumbers()
@@ -160,11 +167,15 @@ func TestASharedStatementOutlivesItsCallers(t *testing.T) {
 	last := within(3 * time.Hour)
 	wanted, _ := last.Deadline()
 
-	callers := []*Call[int]{{ctx: gone}, {ctx: last}, {ctx: within(2 * time.Hour)}}
+	type span struct{}
+	callers := []*Call[int]{{ctx: context.WithValue(gone, span{}, "its")}, {ctx: last}, {ctx: within(2 * time.Hour)}}
 	ctx, stop := lastOf(callers)
 	defer stop()
 	if deadline, ok := ctx.Deadline(); !ok || !deadline.Equal(wanted) || ctx.Err() != nil {
 		t.Errorf("it ends at %v (%v), want %v", deadline, ctx.Err(), wanted)
+	}
+	if ctx.Value(span{}) != "its" {
+		t.Error("it is not part of what the caller that runs it does")
 	}
 
 	ctx, stop = lastOf(append(callers, &Call[int]{ctx: t.Context()}))
@@ -214,7 +225,32 @@ func TestWhoGivesUpLeavesTheQueue(t *testing.T) {
 	if _, err := q.Do(ctx, 1); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if len(q.waiting) != 0 {
+	if q.Waiting() != 0 {
 		t.Error("it still waits")
 	}
+}
+
+// A caller that gives up while another one's statement includes its call gets the answer.
+func TestWhoGivesUpTooLateIsAnswered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, giveUp := context.WithCancel(t.Context())
+		q := New(1, func(ctx context.Context, all []*Call[int]) error {
+			giveUp()
+			time.Sleep(time.Second)
+			return double(ctx, all)
+		}, func(error) bool { return true })
+		release := q.Hold()
+		var all sync.WaitGroup
+		for _, ctx := range []context.Context{t.Context(), ctx} {
+			all.Go(func() {
+				if c, err := q.Do(ctx, 1); err != nil || c.Of != 2 {
+					t.Errorf("%d, %v", c.Of, err)
+				}
+			})
+			synctest.Wait()
+		}
+		release()
+		all.Wait()
+	})
 }

@@ -2,6 +2,7 @@ package groupcommit
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -137,6 +138,9 @@ func TestPaceGrowsAgain(t *testing.T) {
 	t.Parallel()
 	var p pace
 	p.learn(MaxCalls, time.Microsecond)
+	if got, want := p.patience(5), (ownCalls+5)*leastEach; got != want {
+		t.Errorf("after a statement of a microsecond the patience is %v, want %v", got, want)
+	}
 	for range 200 {
 		p.learn(1, time.Millisecond)
 	}
@@ -150,6 +154,7 @@ func TestPaceGrowsAgain(t *testing.T) {
 func TestPatience(t *testing.T) {
 	t.Parallel()
 	var p pace
+	p.learn(4, 0)
 	if got := p.patience(1); got != mostPatience {
 		t.Errorf("before anything is known the patience is %v", got)
 	}
@@ -161,6 +166,74 @@ func TestPatience(t *testing.T) {
 	if got, want := p.patience(10), (ownCalls+10)*(time.Microsecond+time.Microsecond/memory); got != want {
 		t.Errorf("after a statement of a second the patience is %v, want %v", got, want)
 	}
+	p = pace{}
+	if p.learn(4, time.Second); p.patience(10) != mostPatience {
+		t.Errorf("of a server that takes a second the patience is %v", p.patience(10))
+	}
+}
+
+// A queue learns from statements that succeed, by whichever of their calls knows how long
+// the server worked.
+func TestStatementsTeach(t *testing.T) {
+	t.Parallel()
+	q := newNumbers()
+	crowd(t, q, 10, func(_ context.Context, all []*Call[int]) error {
+		all[3].Worked((toldCalls + 10) * time.Microsecond)
+		return nil
+	})
+	if q.pace.each != time.Microsecond {
+		t.Errorf("a call costs %v", q.pace.each)
+	}
+	crowd(t, q, 10, func(_ context.Context, all []*Call[int]) error {
+		all[0].Worked(time.Second)
+		return errDown
+	})
+	if q.pace.each != time.Microsecond {
+		t.Errorf("after a statement that failed a call costs %v", q.pace.each)
+	}
+}
+
+// A call waits for as long as the latest statement delays the next, or until that one ends.
+// The end of an earlier statement does not matter.
+func TestCallsWaitForTheLatestStatement(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		sent := map[string]time.Duration{}
+		var mu sync.Mutex
+		q := New(16, func(_ context.Context, all []*Call[string]) error {
+			mu.Lock()
+			for _, c := range all {
+				sent[c.Of] = time.Since(began)
+			}
+			mu.Unlock()
+			if all[0].Of == "quick" {
+				time.Sleep(20 * time.Millisecond)
+				return nil
+			}
+			time.Sleep(150 * time.Millisecond)
+			return nil
+		}, func(error) bool { return true })
+		q.pace.fixed = 100 * time.Millisecond
+		var all sync.WaitGroup
+		arrives := map[string]time.Duration{
+			"first": 0, "second": 110 * time.Millisecond, "third": 120 * time.Millisecond, "fourth": 130 * time.Millisecond,
+			"quick": time.Second, "fifth": time.Second + 10*time.Millisecond,
+		}
+		for call, at := range arrives {
+			all.Go(func() {
+				time.Sleep(at)
+				_, _ = q.Do(t.Context(), call)
+			})
+		}
+		all.Wait()
+		want := maps.Clone(arrives)
+		want["third"], want["fourth"] = 210*time.Millisecond, 210*time.Millisecond // though the first has ended at 150 ms
+		want["fifth"] = time.Second + 20*time.Millisecond
+		if !maps.Equal(sent, want) {
+			t.Errorf("calls are sent at %v, want %v", sent, want)
+		}
+	})
 }
 
 // However impatient a queue is, no more statements are under way than there are connections

@@ -58,6 +58,7 @@ func TestDecideBound(t *testing.T) {
 		{"first proof, still fresh", at(unbound), Keys{"", mine}, 5, grace, StillFresh, "", false, mine},
 		{"first proof in a race", at(unbound), Keys{"", mine}, 4, grace / 2, Raced, "", false, mine},
 		{"a thief's proof binds nothing", at(unbound), Keys{"", other}, 3, time.Hour, Stolen, Old, false, ""},
+		{"an ended session's proof binds nothing", at(func(p *Pair) { p.Revoked = true }), Keys{"", mine}, 5, time.Hour, Refused, "", false, ""},
 		{"no proof", at(unbound), Keys{}, 5, time.Hour, Rotated, "", false, ""},
 	} {
 		got := Decide(test.pair, test.keys, Presented{Generation: test.generation}, start.Add(test.after), testRules)

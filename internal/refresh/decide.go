@@ -65,7 +65,6 @@ func Decide(p Pair, k Keys, t Presented, now time.Time, r Rules) Decision {
 // response written wins, and on a request and its response to take less than the
 // grace together.
 func decide(p Pair, t Presented, now time.Time, r Rules) Decision {
-	stay := func(o Outcome) Decision { return Decision{Outcome: o, Next: p} }
 	stolen := func(t Theft) Decision { return Decision{Outcome: Stolen, Theft: t, Next: p} }
 
 	hasPassed := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
@@ -74,7 +73,7 @@ func decide(p Pair, t Presented, now time.Time, r Rules) Decision {
 	// the token's own counts. For the newest token, the row's counts; an older
 	// token's may be over although its successor's is not.
 	if p.Revoked || hasPassed(p.End) || behind >= 0 && hasPassed(p.ExpiresAt) || behind != 0 && hasPassed(t.ExpiresAt) {
-		return stay(Refused)
+		return Decision{Outcome: Refused, Next: p}
 	}
 
 	switch {

@@ -107,6 +107,9 @@ func TestDecideNext(t *testing.T) {
 	now := start.Add(time.Hour)
 	confirmed := func(p *Pair) { p.ConfirmedAt = start }
 	expiring := func(p *Pair) { p.AccessExpiresAt = start.Add(20 * time.Second) }
+	lasts := func(d time.Duration) func(*Pair) { return func(p *Pair) { p.AccessExpiresAt = start.Add(d) } }
+	ends := func(p *Pair) { p.End = p.AccessExpiresAt }
+	lowered := func(p *Pair) { p.Lifetimes = Lifetimes{AccessToken: time.Minute, RefreshToken: time.Hour} }
 	rotated := func(p *Pair) {
 		p.Generation, p.CreatedAt, p.IssuedAt, p.SettledAt, p.ExpiresAt = 6, now, now, now, now.Add(720*time.Hour)
 		p.AccessGeneration, p.AccessExpiresAt, p.Grace = 10, now.Add(5*time.Minute), grace
@@ -143,6 +146,22 @@ func TestDecideNext(t *testing.T) {
 		{
 			"still fresh, but not its access token: it gets another, and no more time", at(both(confirmed, expiring)), 5, start.Add(time.Second),
 			at(both(confirmed, func(p *Pair) { p.AccessGeneration, p.AccessExpiresAt = 10, start.Add(time.Second+5*time.Minute) })),
+		},
+		{
+			"still fresh, its access token not quite in the last tenth of its life", at(both(confirmed, lasts(61500*time.Millisecond))), 5, start.Add(30500 * time.Millisecond),
+			at(both(confirmed, lasts(61500*time.Millisecond))),
+		},
+		{
+			"still fresh, its access token in the last tenth, in whole seconds", at(both(confirmed, lasts(61500*time.Millisecond))), 5, start.Add(31 * time.Second),
+			at(both(confirmed, lasts(331*time.Second), func(p *Pair) { p.AccessGeneration = 10 })),
+		},
+		{
+			"still fresh, its access token ends with the session: another would end then too", at(both(confirmed, expiring, ends)), 5, start.Add(time.Second),
+			at(both(confirmed, expiring, ends)),
+		},
+		{
+			"rotation after its lifetimes were lowered: it outlives the access tokens that may have been made before", at(both(confirmed, lowered)), 5, now,
+			at(both(rotated, lowered, func(p *Pair) { p.ExpiresAt, p.AccessExpiresAt = start.Add(MaxAccessTokenTTL), now.Add(time.Minute) })),
 		},
 		{
 			"still fresh and not settled: it does not count yet", at(settled), 5, start.Add(time.Second),
