@@ -189,6 +189,30 @@ SELECT 2, 'user-' || n, $1, now() - interval '1 minute', 'backend', '' FROM gene
 	})
 }
 
+// A database that hangs keeps the notes in no other one from being read.
+func TestNotesDoNotWaitForADatabaseThatHangs(t *testing.T) {
+	t.Parallel()
+	k := layouts[0].setup(t, config())
+	ids := k.spread(t, "ada", 1)
+	hanging, err := k.pools[0].Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = hanging.Rollback(t.Context()) }() // it has changed nothing
+	if _, err := hanging.Exec(t.Context(), `LOCK TABLE "sessionStoreSignOut"`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.pools[2].Exec(t.Context(), `
+INSERT INTO "sessionStoreSignOut" ("shard", "subject", "keep", "before", "reason", "by") VALUES (1, 'ada', $1, now(), 'backend', '')`, uuid.Nil); err != nil {
+		t.Fatal(err)
+	}
+	k.run(t)
+	await(t, "the sign-out noted in another database is finished", func() bool {
+		h, err := k.History(t.Context(), ids[slices.IndexFunc(ids, func(id uuid.UUID) bool { return sessionid.Shard(id) == 1 })])
+		return err == nil && !h.Session.Ended.At.IsZero()
+	})
+}
+
 // reads are the statements about notes that a pool has sent, in their order.
 type reads struct {
 	mu  sync.Mutex

@@ -129,6 +129,8 @@ func (r *Router) finishSome(ctx context.Context, on *shard) (n int, err error) {
 // finish ends the sessions that are from before the sign-out, a subject's one by one: those who have
 // signed in since stay signed in.
 func (r *Router) finish(ctx context.Context, s *shard, o signOut) error {
+	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
+	defer cancel()
 	store, err := s.use()
 	if err == nil && o.subject == everyone {
 		return store.SignOutAllBefore(ctx, o.before.Add(clockTolerance), o.cause)

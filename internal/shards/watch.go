@@ -44,8 +44,8 @@ func (r *Router) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	for _, s := range r.all {
 		all.Go(func() { r.watch(ctx, s) })
+		all.Go(func() { r.doNoted(ctx, s) })
 	}
-	all.Go(func() { r.doNoted(ctx) })
 	all.Wait()
 	return nil
 }
