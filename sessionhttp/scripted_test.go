@@ -99,7 +99,7 @@ func TestWhenTokensAreReplaced(t *testing.T) {
 	}
 }
 
-// What a store says of the tokens in cookies decides what their request and its client get.
+// A request and its client get what the store's answers about the tokens in their cookies call for.
 func TestStoresAnswers(t *testing.T) {
 	t.Parallel()
 	both, refreshOnly := []string{accessCookie, refreshCookie}, []string{refreshCookie}
@@ -150,15 +150,18 @@ func TestStoresAnswers(t *testing.T) {
 	}
 }
 
-// A sign-out or a sign-in beside the middleware fails in an outage: the session that the request has would
-// live on. Tokens that are not valid hinder neither, nor does a session that is gone.
+// A sign-out or a sign-in in a handler without the middleware fails in an outage: the session of the request would
+// live on. Invalid tokens prevent neither, nor does a session that no longer exists.
 func TestSignOutsInAnOutage(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ read, end, want error }{
 		{sessionstore.ErrUnavailable, nil, sessionstore.ErrUnavailable},
 		{nil, sessionstore.ErrUnavailable, sessionstore.ErrUnavailable},
-		{sessionstore.ErrEnded, nil, nil}, {sessionstore.ErrNotFound, nil, nil}, {tokens.ErrWrongType, nil, nil},
-		{nil, sessionstore.ErrNotFound, nil}, {nil, nil, nil},
+		{sessionstore.ErrEnded, nil, nil},
+		{sessionstore.ErrNotFound, nil, nil},
+		{tokens.ErrWrongType, nil, nil},
+		{nil, sessionstore.ErrNotFound, nil},
+		{nil, nil, nil},
 	} {
 		for name, do := range map[string]func(*sessionhttp.Manager[cart], http.ResponseWriter, *http.Request) error{
 			"out": func(m *sessionhttp.Manager[cart], w http.ResponseWriter, r *http.Request) error { return m.End(w, r) },
@@ -183,7 +186,7 @@ func TestSignOutsInAnOutage(t *testing.T) {
 }
 
 // A change that cannot be stored replaces the response, once, whichever way the handler writes it: nothing of
-// the handler's is sent, and it learns that. What was set before the handler stays.
+// the handler's is sent, and it learns that. Headers that were set before the handler stay.
 func TestResponsesThatAreReplaced(t *testing.T) {
 	t.Parallel()
 	for name, write := range map[string]func(http.ResponseWriter) (int64, error){
@@ -322,8 +325,8 @@ func TestErrorsHaveTheirStatus(t *testing.T) {
 	}
 }
 
-// What the token of a form protects: unsafe requests of a session are not served without it, and the first token of
-// a session makes a secret of its own, which later ones keep.
+// Unsafe requests of a session are not served without the token of a form. The first token of a session makes a secret,
+// which later ones keep.
 func TestFormTokens(t *testing.T) {
 	t.Parallel()
 	store, ann := newScripted(t, sessionstore.Config{})
@@ -375,10 +378,19 @@ func TestFormTokens(t *testing.T) {
 		token  string
 		want   bool
 	}{
-		{ann, http.MethodPost, token, true}, {ann, http.MethodPost, faster, true}, {ann, http.MethodDelete, token, true},
-		{ann, http.MethodPost, "", false}, {ann, http.MethodPut, "", false}, {ann, http.MethodPatch, "", false}, {ann, http.MethodDelete, "", false},
-		{ann, http.MethodPost, token + "!", false}, {ann, http.MethodPost, token[:len(token)-4], false},
-		{ann, http.MethodGet, "", true}, {ann, http.MethodHead, "", true}, {ann, http.MethodOptions, "", true}, {ann, http.MethodTrace, "", true},
+		{ann, http.MethodPost, token, true},
+		{ann, http.MethodPost, faster, true},
+		{ann, http.MethodDelete, token, true},
+		{ann, http.MethodPost, "", false},
+		{ann, http.MethodPut, "", false},
+		{ann, http.MethodPatch, "", false},
+		{ann, http.MethodDelete, "", false},
+		{ann, http.MethodPost, token + "!", false},
+		{ann, http.MethodPost, token[:len(token)-4], false},
+		{ann, http.MethodGet, "", true},
+		{ann, http.MethodHead, "", true},
+		{ann, http.MethodOptions, "", true},
+		{ann, http.MethodTrace, "", true},
 		{browser{}, http.MethodPost, "", true}, // a visitor
 	} {
 		served = false
