@@ -8,12 +8,8 @@ import (
 // Work that has to wait for a shard is noted in the database of one that answers, and done when the shard is
 // back: see signOut and uncounted. Notes outlive the replica, and any other replica can do the work.
 
-const (
-	// notesPause lies between two looks for work that can be done now.
-	notesPause = 5 * time.Second
-	// finishTimeout is how long a piece of work may take: a shard may stop answering without ending its connections.
-	finishTimeout = 5 * time.Minute
-)
+// notesPause lies between two looks for work that can be done now.
+const notesPause = 5 * time.Second
 
 // doNoted does the work that a shard has notes of, as far as other shards answer, until ctx ends. It has a goroutine
 // for each shard, so that one that hangs keeps no other notes from being read.

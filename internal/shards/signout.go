@@ -18,6 +18,9 @@ const (
 	// mostSignOuts is how many sign-outs to finish are read at once.
 	mostSignOuts = 100
 
+	// finishTimeout is how long finishing one may take: a shard may stop answering without ending its connections.
+	finishTimeout = 5 * time.Minute
+
 	// clockTolerance is how far the clocks of two databases may differ: a session that was
 	// created so much later is still taken for one from before the sign-out.
 	clockTolerance = 5 * time.Second
