@@ -66,9 +66,9 @@ build: ## Build bin/api
 .PHONY: test
 test: ## Run the tests, on a real PostgreSQL
 	@# make lint has vet, which go test would run in each package again. What needs npm is left to make clients.
-	@# make lint also has the test of the docs' English.
+	@# make lint also has the tests of the docs' English and of the direction in which files refer to each other.
 	@# Tests leave much memory that need not be collected before they end.
-	TEST_WITHOUT_NPM=1 GOGC=$${GOGC:-400} go test -vet=off -skip '^TestEnglish$$' -p $(PACKAGES) -parallel $(PARALLEL) $(TESTED)
+	TEST_WITHOUT_NPM=1 GOGC=$${GOGC:-400} go test -vet=off -skip '^Test(English|FilesReferOneWay)$$' -p $(PACKAGES) -parallel $(PARALLEL) $(TESTED)
 
 .PHONY: race
 race: ## Run the tests with the race detector (needs a C compiler)
@@ -190,7 +190,7 @@ fmt: ## Format the code
 .PHONY: lint
 lint: ## Run the linters, of the English too, compile for Windows, and check that go.mod is tidy
 	$(TOOL) golangci-lint run
-	go test -count=1 -run '^TestEnglish$$' ./docs
+	go test -count=1 -run '^Test(English|FilesReferOneWay)$$' ./docs
 	GOOS=windows go build -o /dev/null $$(go list -f '{{if .GoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v '/internal/test\|/test/')
 	go mod tidy -diff
 	cd bench && go tool -modfile=../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff

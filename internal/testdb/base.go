@@ -41,6 +41,7 @@ func baseSettings() map[string]string {
 		"fsync":            "off", // the machine may not crash, the server may
 		"full_page_writes": "off",
 		"max_connections":  "300",
+		"wal_init_zero":    "off", // a file of the WAL need not have its blocks in advance
 		// Shared memory lies next to the data, and is removed with it: nothing removes what a killed server leaves
 		// elsewhere.
 		"dynamic_shared_memory_type": "mmap",

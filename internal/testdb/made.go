@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/latchkey-sessions/latchkey/internal/pgserver"
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
@@ -78,11 +80,13 @@ func makeData(ctx context.Context, programs pgserver.Programs, dir, data string)
 	if dir, err = newFolder(dir, "maker-"); err != nil {
 		return err
 	}
-	srv, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Loopback: true, Programs: programs, Settings: baseSettings()})
+	settings := baseSettings()
+	settings["wal_recycle"] = "off"
+	srv, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Loopback: true, Programs: programs, Settings: settings})
 	if err != nil {
 		return errors.Join(err, pgserver.Remove(dir))
 	}
-	err = errors.Join(equip(ctx, srv.URL("postgres")), srv.Stop(ctx))
+	err = errors.Join(equip(ctx, srv.URL("postgres")), leaveWAL(ctx, srv.URL("postgres")), srv.Stop(ctx))
 	from := filepath.Join(dir, "postgres", "data")
 	if err == nil {
 		err = removeMaps(from)
@@ -92,6 +96,22 @@ func makeData(ctx context.Context, programs pgserver.Programs, dir, data string)
 	}
 
 	return errors.Join(err, pgserver.Remove(dir))
+}
+
+// leaveWAL has the server go on with a new file of the WAL, in which next to nothing is written, and remove the others:
+// they would be half of each copy.
+func leaveWAL(ctx context.Context, url string) error {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	for _, statement := range []string{`SELECT pg_switch_wal()`, `CHECKPOINT`} {
+		if _, execErr := conn.Exec(ctx, statement); execErr != nil {
+			err = errors.Join(err, execErr)
+		}
+	}
+
+	return errors.Join(err, conn.Close(ctx))
 }
 
 // removeMaps removes the maps of free space and of visibility, a sixth of the files that each copy of a database and of
