@@ -98,8 +98,8 @@ func makeData(ctx context.Context, programs pgserver.Programs, dir, data string)
 	return errors.Join(err, pgserver.Remove(dir))
 }
 
-// leaveWAL has the server go on with a new file of the WAL, in which next to nothing is written, and remove the others:
-// they would be half of each copy.
+// leaveWAL makes the server start a new file of the WAL, which stays almost empty, and remove the full ones, which would
+// be half of each copy.
 func leaveWAL(ctx context.Context, url string) error {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
