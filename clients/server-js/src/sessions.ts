@@ -78,7 +78,7 @@ export class Sessions {
   /** create makes a session and its tokens, after your own code has checked who the user is. */
   async create(session: NewSession = {}, { idempotencyKey = randomUUID(), signal }: CreateOptions = {}): Promise<CreatedSession> {
     const headers = { "Idempotency-Key": `"${idempotencyKey}"` };
-    return this.#call({ operation: "createSession", method: "POST", path: "/v1/sessions", json: session, headers, resend: true, is: isPair, signal });
+    return this.#call({ operation: "createSession", method: "POST", path: "/v1/sessions", json: session, headers, resend: true, is: isCreated, signal });
   }
 
   /** introspect asks about an access token: its claims and its session, or only `{active: false}`. A refresh token is never active. */
@@ -262,6 +262,12 @@ interface Write {
 
 function isIntrospection(body: unknown): boolean {
   return typeof (body as Partial<Introspection> | null)?.active === "boolean";
+}
+
+/** A new session may have no refresh token. */
+function isCreated(body: unknown): boolean {
+  const created = body as Partial<CreatedSession> | null;
+  return typeof created?.access_token === "string" && typeof created.session?.id === "string";
 }
 
 function isPair(body: unknown): boolean {

@@ -167,7 +167,7 @@ test("a request is sent again only where that is safe, and may help", async (t) 
   assert.deepEqual(await count([{ status: 400 }]), [1, 400, false]);
   assert.deepEqual(await count([{ ...unavailable, headers: { "Retry-After": "30" } }]), [1, 503, false], "the caller is told to wait");
 
-  const keys = await fake(t, (n) => (n === 1 ? unavailable : { status: 201, json: { access_token: "a", refresh_token: "r" } }));
+  const keys = await fake(t, (n) => (n === 1 ? unavailable : { status: 201, json: { access_token: "a", session: { id: "s" } } }));
   await sessions({ internal: keys.url }).create({ data: {} });
   const [first, second] = keys.seen.map((request) => request.headers["idempotency-key"]);
   assert.match(first, /^"[0-9a-f-]{36}"$/);

@@ -142,3 +142,9 @@ test("every operation that is offered was served above", () => {
   }
   assert.deepEqual(offered.filter((name) => !names.has(name)), []);
 });
+
+test("a session without a refresh token", async () => {
+  const created = await sessions().create({ subject: "ann", refresh_token: false });
+  assert.equal(created.refresh_token, undefined);
+  assert.equal((await sessions().introspect(created.access_token)).active, true);
+});

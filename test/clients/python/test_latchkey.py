@@ -190,6 +190,11 @@ class TestSessions(unittest.TestCase):
         network.next = lambda method: "lost"
         self.assertTrue(self.refused("no_answer", 0, lambda: sessions(network.url, retries=0).get(session)).unavailable)
 
+    def test_no_refresh_token(self):
+        created = sessions().create(subject="ann", refresh_token=False)
+        self.assertNotIn("refresh_token", created)
+        self.assertTrue(sessions().introspect(created["access_token"])["active"])
+
     def test_answers_of_others(self):
         network = Network(self)
         client = Sessions(network.url, KEY, public=network.url)
