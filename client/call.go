@@ -30,6 +30,9 @@ type call struct {
 	form      url.Values // instead of body
 	// again says that the call may be repeated although it may have been carried out.
 	again bool
+	// has is a member of each response, where JSON without it must not be taken for one: something on the way may answer
+	// with JSON, too.
+	has string
 	// open says that the operation needs no key.
 	open bool
 	// wait is how much longer than other responses this one may take.

@@ -30,7 +30,7 @@ func (c *Client) CreateSession(ctx context.Context, session NewSession) (Created
 // [ErrEnded].
 func (c *Client) CreateSessionOnce(ctx context.Context, idempotencyKey string, session NewSession) (CreatedSession, error) {
 	created, _, err := ask[CreatedSession](ctx, c, call{
-		operation: "createSession", method: http.MethodPost, path: "/v1/sessions", body: session, again: true,
+		operation: "createSession", method: http.MethodPost, path: "/v1/sessions", body: session, again: true, has: "access_token",
 		header: http.Header{"Idempotency-Key": {`"` + idempotencyKey + `"`}},
 	})
 	return created, err

@@ -208,7 +208,7 @@ func TestOperations(t *testing.T) {
 					t.Error(err)
 				}
 				checkRequest(t, router, operation, r, string(body))
-				return answer(r, http.StatusOK, "application/json", `{"active":false}`), nil // without which an introspection is none
+				return answer(r, http.StatusOK, "application/json", `{"active":false,"access_token":"a"}`), nil // without which two of them are none
 			})
 			if err := calls[name](t.Context(), c); err != nil {
 				t.Error(err)

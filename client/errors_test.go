@@ -230,12 +230,15 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// An answer that is not the service's does not say that a token is inactive.
-func TestIntrospectionThatSaysNothing(t *testing.T) {
+// An answer that is not the service's says neither that a token is inactive nor that a session was created.
+func TestAnswersOfSomethingElse(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{`{}`, `null`, `{"message":"down for maintenance"}`, `{"active":null}`, `{"active":"false"}`, `<h1>`} {
 		c := with(t, func(r *http.Request) (*http.Response, error) { return answer(r, 200, "application/json", body), nil })
 		if got, err := c.IntrospectToken(t.Context(), client.IntrospectionRequest{Token: "x"}); err == nil {
+			t.Errorf("%s: %+v", body, got)
+		}
+		if got, err := c.CreateSession(t.Context(), client.NewSession{}); err == nil {
 			t.Errorf("%s: %+v", body, got)
 		}
 	}

@@ -22,18 +22,8 @@ func (c *Client) IntrospectToken(ctx context.Context, request IntrospectionReque
 	setText(form, "dpop", string(request.Proof))
 	setText(form, "dpop_htm", request.ProofMethod)
 	setText(form, "dpop_htu", request.ProofURL)
-	call := call{operation: "introspectToken", method: http.MethodPost, path: "/oauth2/introspect", form: form, again: request.Proof == ""}
-	document, _, err := ask[struct {
-		Introspection
-
-		Active *bool `json:"active"` // instead of the embedded one
-	}](ctx, c, call)
-	if err != nil {
-		return Introspection{}, err
-	}
-	if document.Active == nil { // JSON of something on the way says nothing about the token
-		return Introspection{}, notOf(call)
-	}
-	document.Introspection.Active = *document.Active
-	return document.Introspection, nil
+	introspection, _, err := ask[Introspection](ctx, c, call{
+		operation: "introspectToken", method: http.MethodPost, path: "/oauth2/introspect", form: form, again: request.Proof == "", has: "active",
+	})
+	return introspection, err
 }

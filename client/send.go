@@ -76,14 +76,14 @@ func ask[T any](ctx context.Context, c *Client, call call) (T, http.Header, erro
 	if err != nil {
 		return document, nil, err
 	}
-	if err := json.Unmarshal(a.body, &document); err != nil {
+	if err := json.Unmarshal(a.body, &document); err != nil || call.has != "" && !hasMember(a.body, call.has) {
 		// The error of encoding/json may quote the response, and with it a token.
-		return *new(T), nil, notOf(call)
+		return *new(T), nil, fmt.Errorf("%s: the response is not one of this operation", call.operation)
 	}
 	return document, a.header, nil
 }
 
-// notOf is the error for a response that the service does not give.
-func notOf(call call) error {
-	return fmt.Errorf("%s: the response is not one of this operation", call.operation)
+func hasMember(document []byte, name string) bool {
+	var members map[string]any
+	return json.Unmarshal(document, &members) == nil && members[name] != nil
 }
