@@ -11,8 +11,8 @@ import (
 // notesPause lies between two looks for work that can be done now.
 const notesPause = 5 * time.Second
 
-// doNoted does the work that a shard has notes of, as far as other shards answer, until ctx ends. It has a goroutine
-// for each shard, so that one that hangs keeps no other notes from being read.
+// doNoted does the work that a shard has notes of, as far as other shards answer, until ctx ends. Each shard has its
+// own goroutine for it, so that one that hangs keeps no other notes from being read.
 func (r *Router) doNoted(ctx context.Context, s *shard) {
 	for {
 		select {

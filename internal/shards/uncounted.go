@@ -297,11 +297,10 @@ func (r *Router) notedSessions(ctx context.Context, subject string) (ids []uuid.
 		id        uuid.UUID
 		createdAt time.Time
 	}
-	able := r.able()
 	all, err := inAll(ctx, r, func(row pgx.CollectableRow) (n noted, err error) {
 		err = row.Scan(&n.id, &n.createdAt)
 		return n, err
-	}, notedSessionsQuery, able, subject)
+	}, notedSessionsQuery, r.able(), subject)
 	if err != nil {
 		return nil, fmt.Errorf("read the notes of sessions: %w", err)
 	}
